@@ -1,0 +1,150 @@
+# kTRxer: plain GNU make and pkg-config, no configure step.
+#
+#   sudo make run     install what is missing from Debian, build, run the main job
+#   sudo make test    the same for all tests
+#   make help         everything else
+
+VERSION := 0.1.0
+SOVERSION := 0
+BUILD ?= build
+O ?= 2
+PREFIX ?= /usr/local
+DESTDIR ?=
+BINDIR ?= $(PREFIX)/bin
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+MANDIR ?= $(PREFIX)/share/man
+COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
+
+CC ?= gcc
+AR ?= ar
+CLANG ?= clang
+PKG_CONFIG ?= pkg-config
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+
+# Compilers may differ in what they warn about; these all of them know.
+WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual \
+	-Wvla -Wundef -Wformat=2 -Wno-format-nonliteral -Wno-unused-parameter
+CFLAGS ?= -g
+KT_CFLAGS := -std=gnu11 -O$(O) $(WARN) -fvisibility=hidden -fno-strict-aliasing -D_GNU_SOURCE -MMD -MP
+LDLIBS := -lpthread
+
+# SAN=address,undefined or SAN=thread; give it a BUILD of its own.
+ifneq ($(SAN),)
+KT_CFLAGS += -fsanitize=$(SAN) -fno-omit-frame-pointer
+LDFLAGS += -fsanitize=$(SAN)
+endif
+ifneq ($(STATIC),)
+LDFLAGS += -static
+endif
+
+# Optional libraries: probed, and named by `ktrxer info`. BARE=1 builds without any, as a router would.
+ifeq ($(BARE),)
+HAVE_PCAP := $(shell $(PKG_CONFIG) --exists libpcap 2>/dev/null && echo 1)
+HAVE_XDP := $(shell $(PKG_CONFIG) --exists libbpf libxdp 2>/dev/null && command -v $(CLANG) >/dev/null 2>&1 && echo 1)
+endif
+ifeq ($(HAVE_PCAP),1)
+KT_CFLAGS += -DHAVE_PCAP=1 $(shell $(PKG_CONFIG) --cflags libpcap)
+LDLIBS += $(shell $(PKG_CONFIG) --libs libpcap)
+endif
+ifeq ($(HAVE_XDP),1)
+KT_CFLAGS += -DHAVE_XDP=1 $(shell $(PKG_CONFIG) --cflags libbpf libxdp)
+LDLIBS += $(shell $(PKG_CONFIG) --libs libxdp libbpf)
+endif
+
+CORE_SRC := $(sort $(wildcard core/*.c))
+LIB_SRC := $(sort $(filter-out lib/engine_xdp%.c lib/engine_kmod.c lib/%.bpf.c,$(wildcard lib/*.c)))
+ifeq ($(HAVE_XDP),1)
+LIB_SRC += $(sort $(wildcard lib/engine_xdp*.c))
+BPF_SRC := $(sort $(wildcard lib/*.bpf.c))
+endif
+CLI_SRC := $(sort $(wildcard cli/*.c))
+BPF_OBJ := $(BPF_SRC:%.bpf.c=$(BUILD)/%.bpf.o)
+LIB_OBJ := $(CORE_SRC:%.c=$(BUILD)/%.o) $(LIB_SRC:%.c=$(BUILD)/%.o)
+CLI_OBJ := $(CLI_SRC:%.c=$(BUILD)/%.o)
+
+TEST_BIN := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/core/*.c tests/unit/*.c tests/conform/*.c)))
+EXAMPLE_BIN := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard examples/*.c)))
+BENCH_BIN := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard bench/*.c)))
+FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+
+.PHONY: all help
+all: $(BUILD)/libktrxer.a $(BUILD)/libktrxer.so $(BUILD)/ktrxer $(EXAMPLE_BIN)
+
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+
+## make                  library, command and examples, in build/
+## sudo make run         set up, build and run the main job; report in out/
+## sudo make test        set up, build and run all tests
+## make check            the tests that need no root, quickly
+## sudo make bench       benchmarks, results in out/bench/
+## make fuzz             fuzz every parser (FUZZ_SECONDS each, default 600)
+## make install          into DESTDIR, PREFIX
+## make format lint      clang-format; style and shell checks
+## make musl cross       compile with musl, for arm64 and mipsel
+
+# --- library -----------------------------------------------------------------
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(KT_CFLAGS) $(CFLAGS) -fPIC -c -o $@ $<
+
+$(BUILD)/%.bpf.o: %.bpf.c
+	@mkdir -p $(@D)
+	$(CLANG) -target bpf -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -mcpu=v3 -MMD -MP \
+		-I/usr/include/$(shell $(CLANG) -print-multiarch 2>/dev/null || gcc -print-multiarch) -c -o $@ $<
+
+# The BPF programs travel inside the library.
+$(BUILD)/lib/engine_xdp%.o: KT_CFLAGS += -DKT_BPF_DIR='"$(BUILD)/lib"'
+$(patsubst %.c,$(BUILD)/%.o,$(filter lib/engine_xdp%,$(LIB_SRC))): $(BPF_OBJ)
+
+$(BUILD)/libktrxer.a: $(LIB_OBJ)
+	rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/libktrxer.so.$(SOVERSION): $(LIB_OBJ) lib/libktrxer.map
+	$(CC) -shared $(LDFLAGS) -Wl,-soname,libktrxer.so.$(SOVERSION) -Wl,--version-script=lib/libktrxer.map \
+		-o $@ $(LIB_OBJ) $(LDLIBS)
+
+$(BUILD)/libktrxer.so: $(BUILD)/libktrxer.so.$(SOVERSION)
+	ln -sf libktrxer.so.$(SOVERSION) $@
+
+$(BUILD)/ktrxer: $(CLI_OBJ) $(BUILD)/libktrxer.a
+	$(CC) $(LDFLAGS) -o $@ $(CLI_OBJ) $(BUILD)/libktrxer.a $(LDLIBS) -lm
+
+# Examples see the public header only, as a user would.
+$(BUILD)/examples/%: examples/%.c $(BUILD)/libktrxer.a
+	@mkdir -p $(@D)
+	$(CC) $(KT_CFLAGS) $(CFLAGS) -Iinclude $(LDFLAGS) -o $@ $< $(BUILD)/libktrxer.a $(LDLIBS)
+
+$(BUILD)/tests/% $(BUILD)/bench/%: KT_CFLAGS += -I.
+$(BUILD)/tests/%: tests/%.c $(BUILD)/libktrxer.a
+	@mkdir -p $(@D)
+	$(CC) $(KT_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(TEST_EXTRA) $(BUILD)/libktrxer.a $(LDLIBS) -lm
+
+$(BUILD)/bench/%: bench/%.c $(BUILD)/libktrxer.a
+	@mkdir -p $(@D)
+	$(CC) $(KT_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libktrxer.a $(LDLIBS) -lm
+
+# --- proofs about the source ---------------------------------------------------
+
+# core/ compiles freestanding and needs nothing but the four memory functions.
+.PHONY: freestanding
+freestanding:
+	@mkdir -p $(BUILD)/freestanding
+	@for f in $(CORE_SRC); do \
+		$(CC) -std=gnu11 -O2 $(WARN) -ffreestanding -nostdlib -fno-strict-aliasing -c -o \
+			$(BUILD)/freestanding/$$(basename $$f .c).o $$f || exit 1; done
+	@$(LD) -r -o $(BUILD)/freestanding/all.o $(CORE_SRC:core/%.c=$(BUILD)/freestanding/%.o)
+	@bad=$$(nm -u $(BUILD)/freestanding/all.o | awk '{print $$2}' | grep -vxE 'memcpy|memset|memcmp|memmove|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail'); \
+		if [ -n "$$bad" ]; then echo "core/ needs from outside: $$bad" >&2; exit 1; fi
+	@if grep -nE '^#include' core/*.[ch] | grep -vE '#include "[a-z_0-9]+\.h"|core/(env|ring)\.h:.*#include <'; then \
+		echo "core/ includes only its own headers" >&2; exit 1; fi
+	@echo "core/: $(words $(CORE_SRC)) files freestanding"
+
+include scripts/targets.mk
+
+-include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(BPF_OBJ:.o=.d) $(TEST_BIN:=.d) $(EXAMPLE_BIN:=.d) $(BENCH_BIN:=.d)

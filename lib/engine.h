@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * An engine is one constant row of functions. It moves frames between memory
+ * and one interface and keeps their times; schedules, retries, rules, rings
+ * and counters are the library's (tx.c, rx.c). A method that is NULL makes the
+ * library answer -EOPNOTSUPP with a sentence.
+ */
+#ifndef KT_ENGINE_H
+#define KT_ENGINE_H
+
+#include <stdarg.h>
+
+#include "../core/packet.h"
+#include "../core/rules.h"
+#include "../include/ktrxer.h"
+#include "classifier.h"
+
+/* Sets *err (may be NULL) and returns -code, so that "return kt_err(…)" reads well. */
+__attribute__((format(printf, 3, 4))) int kt_err(struct ktrxer_err *err, int code, const char *fmt, ...);
+
+enum kt_tx_state {
+	KT_TX_READY = 0, /* filled, not yet tried in this call */
+	KT_TX_SENT,
+	KT_TX_REFUSED, /* the driver did not take it, or dropped it and said so; err says why; may be tried again */
+	KT_TX_FAILED, /* no use trying again: err says why */
+	KT_TX_PENDING, /* the device has it; tx_reap will tell (zero copy only) */
+};
+
+/* Memory for one outgoing frame. Engine owns data, cap and cookie; tx.c the rest. */
+struct kt_txslot {
+	u8 *data;
+	u32 cap;
+	u32 len;
+	u64 cookie;
+	u8 state; /* enum kt_tx_state, written by tx_launch */
+	int err; /* positive errno */
+	u64 launch_ns; /* clock just before the driver call, written by tx_launch */
+	u64 returned_ns; /* and just after */
+	u64 stamp_ns; /* driver's stamp, 0 if none */
+	u8 stamp_clock; /* enum ktrxer_clock */
+};
+
+/* One frame as the engine received it. */
+struct kt_rxframe {
+	u8 *data; /* engine's memory, may be written (checksums), until rx_release */
+	u32 caplen;
+	u32 wirelen;
+	u32 ifindex;
+	u64 stamp_ns;
+	u8 clock; /* enum ktrxer_clock */
+	u8 flags; /* enum kt_record_flag */
+	bool classified; /* rule and slice are decided (engine classifies); else rx.c does it */
+	u32 rule; /* index in the set that was in force + 1; 0 none */
+	u32 generation; /* of that set */
+	u32 slice_off; /* classified: data[0] is this byte of the frame */
+	u64 cookie; /* engine's */
+};
+
+/* Counts that only the engine knows; added to those of rx.c. All grow. */
+struct kt_rx_counts {
+	u64 seen; /* frames that never reached rx_peek, by what became of them: */
+	u64 seen_bytes;
+	u64 dropped;
+	u64 passed;
+	u64 forwarded; /* of passed */
+	u64 lost_engine;
+	u64 lost_error;
+	u64 malformed; /* among seen */
+};
+
+struct kt_engine {
+	const char *name;
+	const char *needs; /* for `ktrxer info` */
+	size_t priv_bytes; /* zeroed at open, in port->priv */
+	u32 ops; /* bit (1 << enum kt_op) that rules may use */
+
+	/* Can it work here, on ifname if not NULL? 0, or -errno with err. Leaves nothing behind. */
+	int (*probe)(const char *ifname, struct ktrxer_err *err);
+
+	/*
+	 * port->ifname, ifindex, mtu, mac and opts are set. Sets port->mode and
+	 * may set rx_clock. close undoes everything, after open succeeded, and cannot fail.
+	 */
+	int (*open)(struct ktrxer *port, struct ktrxer_err *err);
+	void (*close)(struct ktrxer *port);
+
+	/* Clock and waiting; NULL: the system's. */
+	u64 (*now)(struct ktrxer *port);
+	int (*wait_until)(struct ktrxer *port, u64 ns);
+
+	/* Transmit. One context at a time. Slots are allocated once: n of them, each for frames of frame_bytes. */
+	int (*tx_open)(struct ktrxer *port, struct kt_txslot *slots, u32 n, u32 frame_bytes, bool kernel_stamps,
+		       struct ktrxer_err *err);
+	void (*tx_close)(struct ktrxer *port);
+	/*
+	 * Hands frames to the driver in order, as one batch, and sets state,
+	 * err, launch_ns, returned_ns of each that it tried. It may stop at the
+	 * first that was refused or failed; the rest stay KT_TX_READY. The last
+	 * of a batch rings the doorbell. Returns how many were tried, or -errno
+	 * when the device is gone (then none was).
+	 */
+	int (*tx_launch)(struct ktrxer *port, struct kt_txslot *const *slots, u32 n);
+	/* Collects slots that were KT_TX_PENDING; returns how many became SENT or FAILED. NULL if launch is synchronous. */
+	int (*tx_reap)(struct ktrxer *port);
+	/*
+	 * Floods, where the engine has a faster way for many frames; NULL: tx_launch
+	 * serves. Same contract; all slots are tried and states may differ anywhere. flood_max bounds n and
+	 * flood_frame the length.
+	 */
+	int (*tx_flood)(struct ktrxer *port, struct kt_txslot *const *slots, u32 n);
+	u32 (*tx_flood_max)(struct ktrxer *port, u32 *frame_bytes);
+	/* Slots for floods, in one block of consecutive memory if the engine likes that; freed by tx_close. */
+	int (*tx_flood_open)(struct ktrxer *port, struct kt_txslot *slots, u32 n, u32 frame_bytes,
+			     struct ktrxer_err *err);
+
+	/* Receive. One context at a time, except rx_rules. */
+	int (*rx_open)(struct ktrxer *port, const struct krx_opts *opts, struct ktrxer_err *err);
+	void (*rx_close)(struct ktrxer *port);
+	/* Up to max frames that have arrived. Returns the number, or -ENETDOWN / -ENODEV. */
+	int (*rx_peek)(struct ktrxer *port, struct kt_rxframe *frames, u32 max);
+	/*
+	 * Gives them back. verdict[i] (enum kt_op) tells the engine whether the host gets frame i, if it decides
+	 * that late (mem); engines that cannot hold back a frame ignore it.
+	 */
+	void (*rx_release)(struct ktrxer *port, const u8 *verdict, u32 n);
+	/* Waits for a frame until the launch clock shows until_ns. 1, 0 or -errno. */
+	int (*rx_wait)(struct ktrxer *port, u64 until_ns);
+	int (*rx_fd)(struct ktrxer *port);
+	/*
+	 * An engine that judges frames itself is given every new set before it
+	 * comes into force; it switches at once, all or nothing. The set stays
+	 * valid until the next call. NULL: rx.c classifies.
+	 */
+	int (*rx_rules)(struct ktrxer *port, const struct kt_classifier *set, u32 generation, struct ktrxer_err *err);
+	/* Per-rule matches of the set in force, in its index order: adds to pkts[i], bytes[i]. */
+	void (*rx_rule_counts)(struct ktrxer *port, u64 *pkts, u64 *bytes, u32 n);
+	void (*rx_counts)(struct ktrxer *port, struct kt_rx_counts *counts);
+	/* Sends a forwarded (and perhaps rewritten) frame out of another interface; for engines that rx.c classifies for. */
+	int (*rx_forward)(struct ktrxer *port, u32 ifindex, const u8 *frame, u32 len);
+};
+
+/* An open port. Engines read it and keep their own in priv. */
+struct ktrxer {
+	const struct kt_engine *engine;
+	void *priv;
+	struct ktrxer_opts opts; /* engine, if set, points into names */
+	char ifname[64];
+	char mode[64];
+	char why[200];
+	u32 ifindex;
+	u32 mtu;
+	u8 mac[6];
+	enum ktrxer_clock clock;
+	enum ktrxer_clock rx_clock;
+};
+
+extern const struct kt_engine kt_engine_packet;
+extern const struct kt_engine kt_engine_xdp;
+extern const struct kt_engine kt_engine_mem;
+
+#endif
