@@ -49,11 +49,17 @@ struct kt_rxframe {
 	u64 stamp_ns;
 	u8 clock; /* enum ktrxer_clock */
 	u8 flags; /* enum kt_record_flag */
-	bool classified; /* rule and slice are decided (engine classifies); else rx.c does it */
-	u32 rule; /* index in the set that was in force + 1; 0 none */
-	u32 generation; /* of that set */
-	u32 slice_off; /* classified: data[0] is this byte of the frame */
+	/* Set by engines that judge frames themselves (rx_rules); they peek at frames to be delivered only. */
+	u32 rule_id; /* of the rule that asked for the frame */
+	u32 tag;
+	u8 op; /* enum kt_op */
+	u32 slice_off; /* data[0] is this byte of the frame; caplen counts from there */
 	u64 cookie; /* engine's */
+};
+
+struct kt_rule_count {
+	u64 pkts;
+	u64 bytes;
 };
 
 /* Counts that only the engine knows; added to those of rx.c. All grow. */
@@ -127,13 +133,15 @@ struct kt_engine {
 	int (*rx_wait)(struct ktrxer *port, u64 until_ns);
 	int (*rx_fd)(struct ktrxer *port);
 	/*
-	 * An engine that judges frames itself is given every new set before it
-	 * comes into force; it switches at once, all or nothing. The set stays
-	 * valid until the next call. NULL: rx.c classifies.
+	 * An engine that judges frames itself (sampling, quotas, slices, rewriting and forwarding included) is given
+	 * every new set before it comes into force; it switches at once, all or nothing. The set stays valid until
+	 * the next call. replaced, if not NULL, gets the final counts of the set that was in force, in its order
+	 * (n_replaced of them); quotas of the new set start used[i] matches down. NULL: rx.c classifies.
 	 */
-	int (*rx_rules)(struct ktrxer *port, const struct kt_classifier *set, u32 generation, struct ktrxer_err *err);
-	/* Per-rule matches of the set in force, in its index order: adds to pkts[i], bytes[i]. */
-	void (*rx_rule_counts)(struct ktrxer *port, u64 *pkts, u64 *bytes, u32 n);
+	int (*rx_rules)(struct ktrxer *port, const struct kt_classifier *set, const u64 *used,
+			struct kt_rule_count *replaced, u32 n_replaced, struct ktrxer_err *err);
+	/* Matches of the set in force since it came into force, in its order. */
+	void (*rx_rule_counts)(struct ktrxer *port, struct kt_rule_count *counts, u32 n);
 	void (*rx_counts)(struct ktrxer *port, struct kt_rx_counts *counts);
 	/* Sends a forwarded (and perhaps rewritten) frame out of another interface; for engines that rx.c classifies for. */
 	int (*rx_forward)(struct ktrxer *port, u32 ifindex, const u8 *frame, u32 len);
