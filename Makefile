@@ -71,7 +71,7 @@ BENCH_BIN := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard bench/*.c)))
 FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 
 .PHONY: all help
-all: $(BUILD)/libktrxer.a $(BUILD)/libktrxer.so $(BUILD)/ktrxer $(EXAMPLE_BIN)
+all: $(if $(CORE_SRC)$(LIB_SRC),$(BUILD)/libktrxer.a $(BUILD)/libktrxer.so) $(if $(CLI_SRC),$(BUILD)/ktrxer) $(EXAMPLE_BIN)
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -132,8 +132,9 @@ $(BUILD)/bench/%: bench/%.c $(BUILD)/libktrxer.a
 # --- proofs about the source ---------------------------------------------------
 
 # core/ compiles freestanding and needs nothing but the four memory functions.
-.PHONY: freestanding
-freestanding:
+.PHONY: freestanding freestanding-core
+freestanding: $(if $(CORE_SRC),freestanding-core)
+freestanding-core:
 	@mkdir -p $(BUILD)/freestanding
 	@for f in $(CORE_SRC); do \
 		$(CC) -std=gnu11 -O2 $(WARN) -ffreestanding -nostdlib -fno-strict-aliasing -c -o \

@@ -1,9 +1,34 @@
 # What one does with the project, apart from building it.
 
-.PHONY: deps-build deps-run deps-test deps-bench run test check bench fuzz install uninstall clean format lint musl cross tests
+.PHONY: deps-build deps-run deps-test deps-bench run test check bench fuzz install uninstall clean format lint \
+	tests benches fuzzers musl cross clang san asan tsan hand-back
 
 deps-build deps-run deps-test deps-bench: deps-%:
 	@scripts/deps.sh $*
+
+# Root's output belongs to whoever called sudo.
+hand-back:
+	@[ -z "$$SUDO_UID" ] || chown -R "$$SUDO_UID:$$SUDO_GID" $(wildcard $(BUILD) out)
+
+QUIET := --no-print-directory -s
+
+# Dependencies come first, and then a make of its own finds what was installed.
+run: deps-run
+	@echo "building"
+	@$(MAKE) $(QUIET) all
+	@scripts/mainjob.sh --build $(BUILD); status=$$?; $(MAKE) $(QUIET) hand-back; exit $$status
+
+# Suites in the order in which a failure says most. The sanitized builds run what they can tell something about.
+SUITES := core unit conform net witness cli build man fuzz
+SAN_SUITES := asan:core asan:unit asan:conform asan:net tsan:core tsan:unit tsan:conform
+PRESENT = $(foreach s,$(1),$(if $(wildcard tests/$(if $(filter witness,$s),net/witness_*.sh,$(lastword $(subst :, ,$s)))),$s))
+
+test: deps-test
+	@echo "building"
+	@$(MAKE) $(QUIET) tests
+	@$(MAKE) $(QUIET) asan tsan
+	@tests/run.sh --build $(BUILD) -j 2 $(call PRESENT,$(SUITES) $(SAN_SUITES)); status=$$?; \
+		$(MAKE) $(QUIET) hand-back; exit $$status
 
 tests: all $(TEST_BIN)
 
@@ -11,9 +36,50 @@ tests: all $(TEST_BIN)
 check: freestanding tests
 	tests/run.sh --build $(BUILD) core unit
 
+# The same tests in builds that watch memory, undefined behaviour and threads.
+asan:
+	$(MAKE) $(QUIET) SAN=address,undefined O=1 BUILD=$(BUILD)/asan tests
+tsan:
+	$(MAKE) $(QUIET) SAN=thread O=1 BUILD=$(BUILD)/tsan tests
+san: asan tsan
+	tests/run.sh --build $(BUILD) -j 2 $(call PRESENT,$(SAN_SUITES))
+
+benches: all $(BENCH_BIN)
+bench: deps-bench
+	@echo "building"
+	@$(MAKE) $(QUIET) benches
+	@bench/run.sh --build $(BUILD); status=$$?; $(MAKE) $(QUIET) hand-back; exit $$status
+
+# libFuzzer comes with clang; what is fuzzed is built with it as well.
 fuzz: FUZZ_SECONDS ?= 600
 fuzz:
-	tests/fuzz/run.sh $(FUZZ_SECONDS)
+	FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run.sh
+fuzzers: $(FUZZ_BIN)
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(BUILD)/libktrxer.a $(filter-out $(BUILD)/cli/main.o,$(CLI_OBJ))
+	@mkdir -p $(@D)
+	$(CC) $(KT_CFLAGS) $(CFLAGS) -I. -fsanitize=fuzzer $(LDFLAGS) -o $@ $< \
+		$(filter-out $(BUILD)/cli/main.o,$(CLI_OBJ)) $(BUILD)/libktrxer.a $(LDLIBS) -lm
+
+# --- other compilers and machines ----------------------------------------------------
+
+# Without libpcap, libbpf and libxdp, as a small router would have it.
+MULTIARCH = $(shell gcc -print-multiarch)
+musl:
+	$(MAKE) $(QUIET) CC=musl-gcc BARE=1 STATIC=1 BUILD=$(BUILD)/musl \
+		CFLAGS="-Os -idirafter /usr/include -idirafter /usr/include/$(MULTIARCH)" \
+		$(BUILD)/musl/libktrxer.a $(BUILD)/musl/ktrxer
+	@cp $(BUILD)/musl/ktrxer $(BUILD)/musl/ktrxer.stripped && strip $(BUILD)/musl/ktrxer.stripped
+	@echo "musl, static, stripped: $$(stat -c %s $(BUILD)/musl/ktrxer.stripped) bytes"
+
+CROSS := aarch64-linux-gnu mipsel-linux-gnu
+cross: $(CROSS:%=cross-%)
+cross-%:
+	$(MAKE) $(QUIET) CC=$*-gcc AR=$*-ar LD=$*-ld BARE=1 BUILD=$(BUILD)/$* all $(TEST_BIN:$(BUILD)/%=$(BUILD)/$*/%)
+
+clang:
+	$(MAKE) $(QUIET) CC=clang BUILD=$(BUILD)/clang tests
+
+# --- installing -----------------------------------------------------------------------
 
 install: all
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(COMPLETIONDIR)
@@ -38,9 +104,11 @@ uninstall:
 clean:
 	rm -rf $(BUILD) out
 
+# --- the source ------------------------------------------------------------------------
+
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
 lint:
 	clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h')
-	shellcheck -x $$(git ls-files '*.sh' .ci/run)
+	shellcheck $$(git ls-files '*.sh' .ci/run)
