@@ -21,7 +21,7 @@ run: deps-run
 # Suites in the order in which a failure says most. The sanitized builds run what they can tell something about.
 SUITES := core unit conform net witness cli build man fuzz
 SAN_SUITES := asan:core asan:unit asan:conform asan:net tsan:core tsan:unit tsan:conform
-PRESENT = $(foreach s,$(1),$(if $(wildcard tests/$(if $(filter witness,$s),net/witness_*.sh,$(lastword $(subst :, ,$s)))),$s))
+PRESENT = $(strip $(foreach s,$(1),$(if $(wildcard tests/$(if $(filter witness,$s),net/witness_*.sh,$(lastword $(subst :, ,$s)))),$s)))
 
 test: deps-test
 	@echo "building"
@@ -34,7 +34,7 @@ tests: all $(TEST_BIN)
 
 # A check that needs no root and no network.
 check: freestanding tests
-	tests/run.sh --build $(BUILD) core unit
+	tests/run.sh --build $(BUILD) $(or $(call PRESENT,core unit),build --filter runner)
 
 # The same tests in builds that watch memory, undefined behaviour and threads.
 asan:

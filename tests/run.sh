@@ -76,7 +76,7 @@ run_one() {
 	local run=()
 
 	mkdir -p "$res/tmp"
-	seconds=$(sed -n '1,40s/.*test-timeout: \([0-9]*\).*/\1/p' "$source" | head -n 1)
+	seconds=$(sed -n '1,20s/^[# *\/]*test-timeout: \([0-9]*\).*/\1/p' "$source" | head -n 1)
 	case $dir in */tsan) run=(setarch -R) ;; esac
 	start=${EPOCHREALTIME/./}
 	log=$(kernel_time)
