@@ -32,22 +32,30 @@ enum kt_packet_flag {
 	KT_PKT_TRUNCATED = 1 << 2, /* a header goes past caplen */
 	KT_PKT_MALFORMED = 1 << 3, /* a header contradicts itself */
 	KT_PKT_ICMP_ERROR = 1 << 4, /* quotes the packet that caused it at payload_off */
+	KT_PKT_DEEP_VLANS = 1 << 5, /* more than KT_MAX_VLANS tags: the outermost are in vlan[] */
 };
 
-/* Offsets count bytes from the start of the frame; 0 means "not there". */
+/*
+ * Offsets count bytes from the start of the frame; 0 means "not there". None
+ * is behind caplen. l3_off is behind the link header for every ethertype.
+ * l4_off is where the IP payload starts, absent in a later fragment; of a
+ * transport that we do not know payload_off equals it. A transport header that is
+ * cut off or malformed leaves payload_off absent.
+ */
 struct kt_packet {
 	struct kt_flow flow;
 	u32 l3_off;
 	u32 l4_off;
 	u32 payload_off; /* behind the transport header, or behind the IP header if that is unknown */
-	u32 payload_bytes; /* by the IP header's own length, link padding excluded; may exceed caplen */
-	u32 l3_bytes; /* whole datagram by its own length */
+	u32 payload_bytes; /* by the IP and UDP headers' own lengths, link padding excluded; may exceed caplen */
+	u32 l3_bytes; /* whole datagram by its own length; by the frame's for what is neither IP nor ARP */
+	u32 final_dst_off; /* destination that the transport checksum covers: IP header's, source route's; 0 unknown */
 	u16 vlan[KT_MAX_VLANS]; /* TCI, outermost first */
-	u8 n_vlans;
+	u8 n_vlans; /* entries in vlan[] */
 	u8 ttl; /* or hop limit */
 	u8 tos; /* or traffic class */
 	u8 tcp_flags;
-	u16 ip_id;
+	u16 ip_id; /* IPv4 only */
 	u16 icmp_id; /* echo only */
 	u16 icmp_seq; /* echo only */
 	u32 tcp_seq;
@@ -63,12 +71,19 @@ struct kt_packet {
  */
 int kt_packet_parse(struct kt_packet *p, const u8 *frame, u32 caplen, u32 wirelen);
 
-/* The same for a bare IP datagram, as ICMP errors quote it. */
+/*
+ * The same for a bare IP datagram, as ICMP errors quote it: l3_off is 0, ports
+ * and sequence numbers are read from the 8 bytes of transport header that such
+ * a quote has at least, and it may be shorter than its own length without
+ * being malformed. -EINVAL when it starts with no IP version.
+ */
 int kt_packet_parse_ip(struct kt_packet *p, const u8 *ip, u32 caplen);
 
 /*
  * What to build. Zero is the default everywhere: no VLAN, ttl 64, and the
- * IP version that flow.version names. Lengths and checksums are computed.
+ * IP version that flow.version names. Version 0 puts the payload behind a link
+ * header with flow.ethertype. Lengths and checksums are computed. A protocol
+ * that we do not know gets the payload right behind the IP header.
  */
 struct kt_packet_spec {
 	u8 src_mac[6];
@@ -87,7 +102,7 @@ struct kt_packet_spec {
 	bool dont_fragment;
 	bool tcp_mss_option; /* add MSS 1460 (1440 on IPv6), as SYN probes do */
 	struct kt_flow flow; /* addresses, ports (ICMP: dport = type << 8 | code), proto, version */
-	const u8 *payload; /* borrowed for the call */
+	const u8 *payload; /* borrowed for the call; NULL: zeros */
 	u32 payload_bytes;
 };
 
@@ -110,7 +125,10 @@ int kt_packet_build_arp(u8 *buf, u32 cap, u16 op, const u8 src_mac[6], const u8 
  */
 int kt_packet_fix_checksums(u8 *frame, u32 len);
 
-/* True if every checksum that the frame carries is right (UDP's optional 0 is). */
+/*
+ * True if every checksum that the frame carries is right: UDP's 0 is, on IPv4
+ * only; a fragment has its IPv4 header's. False when a header or the datagram is cut off or malformed.
+ */
 bool kt_packet_checksums_ok(const u8 *frame, u32 len);
 
 #endif
