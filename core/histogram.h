@@ -18,6 +18,8 @@ struct kt_histogram {
 	s64 min;
 	s64 max;
 	s64 sum; /* saturates */
+	u32 scale; /* an entry of up and down stands for 2^scale values; 0 until one of them was full */
+	u32 reserved;
 	u32 up[KT_HISTOGRAM_BUCKETS]; /* values >= 0 */
 	u32 down[KT_HISTOGRAM_BUCKETS]; /* values < 0, by magnitude */
 };
@@ -26,7 +28,7 @@ void kt_histogram_init(struct kt_histogram *h);
 void kt_histogram_add(struct kt_histogram *h, s64 value);
 void kt_histogram_merge(struct kt_histogram *h, const struct kt_histogram *other);
 
-/* Value at or below which permille / 1000 of all values lie (nearest rank); 0 when empty. 1000 gives the maximum. */
+/* Value at or below which permille / 1000 of all values lie (nearest rank); 0 when empty. 1000 gives the maximum, 0 the minimum. */
 s64 kt_histogram_quantile(const struct kt_histogram *h, u32 permille);
 s64 kt_histogram_mean(const struct kt_histogram *h);
 
