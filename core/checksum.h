@@ -42,4 +42,21 @@ static inline u16 kt_checksum_update32(u16 sum, u32 from, u32 to)
 	return kt_checksum_update16(sum, (u16)(from >> 16), (u16)(to >> 16));
 }
 
+/* The same for a field of bytes, an even number up to 64, at an even offset of what is summed. */
+static inline u16 kt_checksum_update(u16 sum, const void *from, const void *to, u32 bytes)
+{
+	u32 s = (u16)~sum;
+
+	for (u32 i = 0; i < bytes; i += 2) {
+		u16 a, b;
+
+		memcpy(&a, (const u8 *)from + i, 2);
+		memcpy(&b, (const u8 *)to + i, 2);
+		s += (u16)~a + (u32)b;
+	}
+	s = (s & 0xffff) + (s >> 16);
+	s = (s & 0xffff) + (s >> 16);
+	return (u16)~s;
+}
+
 #endif

@@ -117,6 +117,7 @@ static void t_update_is_recomputation(void)
 		memcpy(&from, header + at, 4);
 		memcpy(header + at, &to, 4);
 		CHECK_EQ(kt_checksum_update32(sum, from, to), kt_checksum(header, sizeof(header)));
+		CHECK_EQ(kt_checksum_update(sum, &from, &to, 4), kt_checksum(header, sizeof(header)));
 		sum = kt_checksum(header, sizeof(header));
 		memcpy(&half, header + at, 2);
 		memcpy(header + at, &(u16){ (u16)from }, 2);
