@@ -15,7 +15,7 @@ QUIET := --no-print-directory -s
 # Dependencies come first, and then a make of its own finds what was installed.
 run: deps-run
 	@echo "building"
-	@$(MAKE) $(QUIET) all
+	@$(MAKE) $(QUIET) all $(BUILD)/tests/tools/service
 	@scripts/mainjob.sh --build $(BUILD); status=$$?; $(MAKE) $(QUIET) hand-back; exit $$status
 
 # Suites in the order in which a failure says most. The sanitized builds run what they can tell something about.
@@ -30,7 +30,7 @@ test: deps-test
 	@tests/run.sh --build $(BUILD) -j 2 $(call PRESENT,$(SUITES) $(SAN_SUITES)); status=$$?; \
 		$(MAKE) $(QUIET) hand-back; exit $$status
 
-tests: all $(TEST_BIN)
+tests: all $(TEST_BIN) $(TOOL_BIN)
 
 # A check that needs no root and no network.
 check: freestanding tests

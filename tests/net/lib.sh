@@ -1,0 +1,202 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-only OR MIT
+# Networks made of namespaces, for tests and for the main job. Source it:
+#
+#   . "$(dirname "$0")/lib.sh"
+#   ns a; ns b; wire a a0 b b0
+#   addr a a0 10.9.0.1/24; in_ns a ping -c1 10.9.0.2
+#   check "a sees b" in_ns a ping -c1 -W2 10.9.0.2
+#   done_testing
+#
+# Namespaces are called kt-PID-NAME; they and every process started by bg or
+# in_ns_bg go away when the script ends, however it ends.
+
+KT_BUILD=${KT_BUILD:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/build}
+KT_SRC=${KT_SRC:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}
+# shellcheck disable=SC2034
+KT=$KT_BUILD/ktrxer
+export KT_BUILD KT_SRC LC_ALL=C
+kt_tag=$$
+kt_spaces=()
+kt_jobs=()
+kt_made_tmp=$(mktemp -d)
+# shellcheck disable=SC2034
+T=$kt_made_tmp # scratch files
+
+kt_cleanup() {
+	local p s
+	trap '' INT TERM
+	for p in "${kt_jobs[@]}"; do kill "$p" 2> /dev/null; done
+	# Whatever still runs inside a namespace of ours keeps it alive.
+	for s in "${kt_spaces[@]}"; do
+		for p in $(ip netns pids "$s" 2> /dev/null); do kill "$p" 2> /dev/null; done
+	done
+	for s in "${kt_spaces[@]}"; do
+		for _ in 1 2 3 4 5 6 7 8 9 10; do
+			[ -n "$(ip netns pids "$s" 2> /dev/null)" ] || break
+			sleep 0.1
+		done
+		for p in $(ip netns pids "$s" 2> /dev/null); do kill -9 "$p" 2> /dev/null; done
+		ip netns del "$s" 2> /dev/null
+	done
+	rm -rf "$kt_made_tmp"
+}
+trap kt_cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+need_root() {
+	[ "$(id -u)" = 0 ] || { echo "1..0 # SKIP needs root"; exit 77; }
+}
+
+# --- namespaces and wires -------------------------------------------------------
+
+name_of() { echo "kt-$kt_tag-$1"; }
+
+# ns NAME: a network namespace with its loopback up, ready for addresses without delay.
+ns() {
+	local s
+	s=$(name_of "$1")
+	ip netns add "$s" || exit 1
+	kt_spaces+=("$s")
+	ip -n "$s" link set lo up
+	ip netns exec "$s" sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 \
+		net.ipv6.conf.default.router_solicitations=0 net.ipv6.conf.all.forwarding=0
+}
+
+in_ns() {
+	local s=$1
+	shift
+	ip netns exec "$(name_of "$s")" "$@"
+}
+
+# bg VARIABLE COMMAND...: starts it, puts its pid into VARIABLE.
+bg() {
+	local -n kt_pid_ref=$1
+	shift
+	"$@" &
+	# shellcheck disable=SC2034
+	kt_pid_ref=$!
+	kt_jobs+=("$!")
+}
+
+# in_ns_bg VARIABLE NS COMMAND...: the same inside a namespace; the pid is the command's own.
+in_ns_bg() {
+	local kt_var=$1 kt_ns=$2
+	shift 2
+	bg "$kt_var" ip netns exec "$(name_of "$kt_ns")" "$@"
+}
+
+# stop PID [SIGNAL]: ends what bg started and waits for it; its exit status.
+stop() {
+	kill "-${2:-TERM}" "$1" 2> /dev/null
+	wait "$1" 2> /dev/null
+}
+
+# wire NS1 DEV1 NS2 DEV2 [MTU]: a veth pair, up. Checksums are computed, as a real wire needs them.
+wire() {
+	local a b
+	a=$(name_of "$1") b=$(name_of "$3")
+	ip link add "$2" netns "$a" mtu "${5:-1500}" type veth peer name "$4" netns "$b" mtu "${5:-1500}" || exit 1
+	ip netns exec "$a" ethtool -K "$2" tx off tso off gso off gro off > /dev/null 2>&1
+	ip netns exec "$b" ethtool -K "$4" tx off tso off gso off gro off > /dev/null 2>&1
+	ip -n "$a" link set "$2" up
+	ip -n "$b" link set "$4" up
+}
+
+# addr NS DEV ADDRESS/LEN...
+addr() {
+	local s=$1 dev=$2 a
+	shift 2
+	for a in "$@"; do
+		case $a in
+		*:*) ip -n "$(name_of "$s")" addr add "$a" dev "$dev" nodad ;;
+		*) ip -n "$(name_of "$s")" addr add "$a" dev "$dev" ;;
+		esac || exit 1
+	done
+}
+
+route() {
+	local s=$1
+	shift
+	case $* in *:*) ip -n "$(name_of "$s")" -6 route add "$@" ;; *) ip -n "$(name_of "$s")" route add "$@" ;; esac
+}
+
+mac_of() { ip -n "$(name_of "$1")" -j link show dev "$2" | jq -r '.[0].address'; }
+
+# wait_for SECONDS COMMAND...: until it succeeds.
+wait_for() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@" > /dev/null 2>&1; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.05
+	done
+}
+
+# sniff VARIABLE NS DEV FILE [TCPDUMP-ARGUMENT...]: tcpdump with ns stamps; returns when it listens.
+sniff() {
+	local kt_var=$1 kt_ns=$2 dev=$3 file=$4
+	shift 4
+	in_ns_bg "$kt_var" "$kt_ns" tcpdump -Z root -i "$dev" --immediate-mode --time-stamp-precision=nano -U -B 16384 -w "$file" "$@" 2> "$file.log"
+	wait_for 10 grep -q 'listening on' "$file.log"
+}
+
+# sniffed PID FILE: ends it; everything seen is in the file.
+sniffed() {
+	sleep 0.3 # what has been sent is still on its way through the tap
+	stop "$1"
+	grep -q ' 0 packets dropped by kernel' "$2.log"
+}
+
+# --- TAP -----------------------------------------------------------------------------
+
+kt_n=0 kt_bad=0
+
+ok() {
+	kt_n=$((kt_n + 1))
+	echo "ok $kt_n - $1"
+}
+
+not_ok() {
+	kt_n=$((kt_n + 1)) kt_bad=1
+	echo "not ok $kt_n - $1"
+	shift
+	[ $# = 0 ] || printf '%s\n' "$*" | sed 's/^/# /'
+}
+
+skip() {
+	kt_n=$((kt_n + 1))
+	echo "ok $kt_n - $1 # SKIP $2"
+}
+
+# check NAME COMMAND...: passes when the command succeeds; shows its output when not.
+check() {
+	local name=$1 out
+	shift
+	if out=$("$@" 2>&1); then ok "$name"; else not_ok "$name" "exit $? of: $*" "$out"; fi
+}
+
+# same NAME GOT WANTED
+same() {
+	if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "is:     $2" $'\n'"wanted: $3"; fi
+}
+
+# matches NAME TEXT REGEX
+matches() {
+	if grep -qE -- "$3" <<< "$2"; then ok "$1"; else not_ok "$1" "no match for: $3" $'\n'"in: $2"; fi
+}
+
+# between NAME VALUE LOW HIGH (numbers, ends included)
+between() {
+	if awk -v v="$2" -v l="$3" -v h="$4" 'BEGIN { exit !(v != "" && v + 0 >= l && v + 0 <= h) }'; then
+		ok "$1"
+	else
+		not_ok "$1" "$2 is not between $3 and $4"
+	fi
+}
+
+done_testing() {
+	echo "1..$kt_n"
+	exit $kt_bad
+}
