@@ -113,8 +113,13 @@ $(BUILD)/libktrxer.so.$(SOVERSION): $(LIB_OBJ) lib/libktrxer.map
 $(BUILD)/libktrxer.so: $(BUILD)/libktrxer.so.$(SOVERSION)
 	ln -sf libktrxer.so.$(SOVERSION) $@
 
-$(BUILD)/ktrxer: $(CLI_OBJ) $(BUILD)/libktrxer.a
-	$(CC) $(LDFLAGS) -o $@ $(CLI_OBJ) $(BUILD)/libktrxer.a $(LDLIBS) -lm
+# Everything of the command but main(), so that tests link what they need of it.
+$(BUILD)/libcli.a: $(filter-out $(BUILD)/cli/main.o,$(CLI_OBJ))
+	rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/ktrxer: $(BUILD)/cli/main.o $(BUILD)/libcli.a $(BUILD)/libktrxer.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lm
 
 # Examples see the public header only, as a user would.
 $(BUILD)/examples/%: examples/%.c $(BUILD)/libktrxer.a
@@ -122,9 +127,9 @@ $(BUILD)/examples/%: examples/%.c $(BUILD)/libktrxer.a
 	$(CC) $(KT_CFLAGS) $(CFLAGS) -Iinclude $(LDFLAGS) -o $@ $< $(BUILD)/libktrxer.a $(LDLIBS)
 
 $(BUILD)/tests/% $(BUILD)/bench/%: KT_CFLAGS += -I.
-$(BUILD)/tests/%: tests/%.c $(BUILD)/libktrxer.a
+$(BUILD)/tests/%: tests/%.c $(BUILD)/libcli.a $(BUILD)/libktrxer.a
 	@mkdir -p $(@D)
-	$(CC) $(KT_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(TEST_EXTRA) $(BUILD)/libktrxer.a $(LDLIBS) -lm
+	$(CC) $(KT_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(TEST_EXTRA) $(BUILD)/libcli.a $(BUILD)/libktrxer.a $(LDLIBS) -lm
 
 $(BUILD)/bench/%: bench/%.c $(BUILD)/libktrxer.a
 	@mkdir -p $(@D)

@@ -58,7 +58,7 @@ static char kt_test_note[512];
 	do { \
 		const char *kt_a = (a), *kt_b = (b); \
 		if (strcmp(kt_a, kt_b)) \
-			TEST_FAIL("%s is \"%s\", not \"%s\"", #a, kt_a, kt_b); \
+			TEST_FAIL("%s is \"%.200s\", not \"%.200s\"", #a, kt_a, kt_b); \
 	} while (0)
 
 #define CHECK_MEM(a, b, n) \
