@@ -100,10 +100,11 @@ struct kt_engine {
 	void (*tx_close)(struct ktrxer *port);
 	/*
 	 * Hands frames to the driver in order, as one batch, and sets state,
-	 * err, launch_ns, returned_ns of each that it tried. It may stop at the
-	 * first that was refused or failed; the rest stay KT_TX_READY. The last
-	 * of a batch rings the doorbell. Returns how many were tried, or -errno
-	 * when the device is gone (then none was).
+	 * err, launch_ns, returned_ns of each that it tried. It should stop at the
+	 * first that was refused, so that a retry keeps the order; the rest stay
+	 * KT_TX_READY. The last of a batch rings the doorbell. Returns how many
+	 * were tried (the first so many, at least one), or -errno when the device
+	 * is gone (then none was).
 	 */
 	int (*tx_launch)(struct ktrxer *port, struct kt_txslot *const *slots, u32 n);
 	/* Collects slots that were KT_TX_PENDING; returns how many became SENT or FAILED. NULL if launch is synchronous. */
@@ -158,6 +159,7 @@ struct ktrxer {
 	u32 ifindex;
 	u32 mtu;
 	u8 mac[6];
+	int ctl_fd; /* socket of the namespace where the port was opened, for ioctls; -1: mem */
 	enum ktrxer_clock clock;
 	enum ktrxer_clock rx_clock;
 };
