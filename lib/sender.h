@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * The inside of a sender. A probe lives in one slot from submission until its
+ * completion is fetched, so there is always room for its completion:
+ *
+ *   free -> (train being collected) -> scheduled -> launching -> [in flight] -> done -> free
+ *
+ * lock protects everything but the slots that are launching, which belong to
+ * the launching context; launch_lock makes that one context at a time.
+ */
+#ifndef KT_SENDER_H
+#define KT_SENDER_H
+
+#include <pthread.h>
+
+#include "../core/schedule.h"
+#include "port.h"
+
+#define KT_NO_SLOT 0xffffffffu
+
+enum kt_probe_place {
+	KT_PLACE_FREE = 0,
+	KT_PLACE_TRAIN,
+	KT_PLACE_SCHEDULED,
+	KT_PLACE_LAUNCHING,
+	KT_PLACE_IN_FLIGHT,
+	KT_PLACE_DONE,
+};
+
+/* What the library knows of the probe in slot i; the frame itself is the engine's. */
+struct kt_pending {
+	u64 window_ns;
+	u32 max_attempts;
+	u32 retry_ns;
+	u32 next; /* in the list that its place has */
+	u8 place; /* enum kt_probe_place */
+	bool in_train; /* not the last of its train: the next one follows back-to-back */
+	struct ktx_done done; /* id, scheduled_ns, len, attempts from the start; the rest at the end */
+};
+
+struct kt_fifo {
+	u32 first;
+	u32 last;
+	u32 n;
+};
+
+struct ktx {
+	struct ktrxer *port;
+	struct ktx_opts o;
+	u32 n_slots;
+	struct kt_txslot *slots;
+	struct kt_pending *pending;
+	struct kt_txslot **batch; /* n_slots of them, for the launching context */
+	u32 *batch_items;
+	struct kt_schedule schedule;
+	void *schedule_mem;
+	struct kt_fifo free;
+	struct kt_fifo train; /* submitted with KTX_TRAIN, its end still to come */
+	struct kt_fifo in_flight;
+	struct kt_fifo done;
+	struct ktx_stats stats;
+	pthread_mutex_t lock;
+	pthread_mutex_t launch_lock;
+	pthread_cond_t work; /* something was submitted or the thread must end */
+	pthread_cond_t news; /* something completed */
+	pthread_t thread;
+	bool has_thread;
+	bool stop;
+	u32 kick; /* grows when the schedule got an earlier first; read by a spinning launcher */
+	struct ktrxer_err why;
+};
+
+void kt_fifo_init(struct kt_fifo *f);
+void kt_fifo_put(struct ktx *tx, struct kt_fifo *f, u32 item, enum kt_probe_place place);
+u32 kt_fifo_get(struct ktx *tx, struct kt_fifo *f);
+
+/* Launches what is due; takes and leaves no lock. Returns the number launched. */
+u32 kt_launch_due(struct ktx *tx);
+
+/* Moves in-flight probes that the device has finished to done. Lock held. */
+void kt_launch_reap(struct ktx *tx);
+
+/* Ends a probe: counts it and queues its completion. Lock held. */
+void kt_probe_end(struct ktx *tx, u32 item, enum ktx_status status, int reason);
+
+/* When to wake for the next launch; 0 if nothing is scheduled. Lock held. */
+u64 kt_launch_next(struct ktx *tx);
+
+/* How long to spin before a launch at ns, given that it is now. */
+u64 kt_launch_spin(const struct ktx *tx, u64 now, u64 ns);
+
+int kt_launcher_start(struct ktx *tx, struct ktrxer_err *err);
+void kt_launcher_stop(struct ktx *tx);
+
+#endif
