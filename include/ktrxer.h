@@ -469,12 +469,12 @@ enum ktrxer_probe_kind {
 struct ktrxer_probe {
 	size_t sz;
 	enum ktrxer_probe_kind kind;
-	uint16_t dport; /* UDP, SYN; DNS: 0 means 53 */
+	uint16_t dport; /* UDP, SYN: 0 matches answers of every port, and cannot be built; DNS: 0 means 53 */
 	uint16_t sport_lo; /* source ports to draw from; 0: 32768 to 61000. UDP and SYN cookies live there */
 	uint16_t sport_hi;
 	uint8_t ttl; /* 0: 64 */
 	uint8_t tos;
-	uint32_t payload_bytes; /* ICMP, UDP: bytes behind the header; at least 16 to carry a cookie of its own */
+	uint32_t payload_bytes; /* ICMP, UDP: bytes behind the header; 16 carry a cookie and all of seq, 24 the time too */
 	const char *dns_name; /* query name; NULL: "." */
 	uint16_t dns_type; /* 0: A (1), or AAAA (28) on IPv6 */
 	uint16_t vlan[2]; /* TCI */
@@ -485,9 +485,10 @@ struct ktrxer_probe {
 /*
  * Writes probe number seq to target into buf (at least 14 + 8 + MTU bytes).
  * Stateless: whatever identifies it is derived from the key, the addresses
- * and seq, so that ktrxer_probe_match() needs no memory of it. 16 bits of
- * seq survive in an answer; more, up to 64, where the answer returns our payload (ICMP, most UDP services).
- * Returns the length or -errno.
+ * and seq, so that ktrxer_probe_match() needs no memory of it. The answer
+ * returns 16 bits of seq (ICMP, SYN, DNS, every ICMP error over IPv4), or all 64
+ * where it returns our payload; a UDP service's own answer returns none.
+ * Returns the length or -errno: -EMSGSIZE cap or the path's MTU is too small, -EINVAL the series or target is wrong.
  */
 KTRXER_API int ktrxer_probe_build(const struct ktrxer_probe *p, const struct ktrxer_path *path,
 				  const struct ktrxer_addr *target, uint64_t seq, uint64_t now_ns, uint8_t *buf,
@@ -510,6 +511,7 @@ KTRXER_API const char *ktrxer_answer_name(enum ktrxer_answer answer);
 struct ktrxer_match {
 	enum ktrxer_answer answer;
 	struct ktrxer_addr target; /* whom we probed */
+	uint16_t port; /* and where; 0 for ICMP */
 	struct ktrxer_addr from; /* who answered: a router, for some ICMP errors */
 	uint64_t seq; /* as far as the answer returns it */
 	unsigned int seq_bits; /* how many low bits of seq are known: 0, 16 or 64 */
@@ -522,7 +524,11 @@ struct ktrxer_match {
 KTRXER_API enum ktrxer_answer ktrxer_probe_match(const struct ktrxer_probe *p, const uint8_t *frame, uint32_t caplen,
 						 struct ktrxer_match *m);
 
-/* The rules that deliver the answers of this series, with op (capture, or capture+drop to keep the host silent). At most max. */
+/*
+ * The rules that deliver the answers of this series; returns how many there are and writes at most max (3 are enough).
+ * Direct answers get op: capture, or capture+drop to keep the host silent. ICMP errors are
+ * only captured, because the host needs those that concern its own traffic.
+ */
 KTRXER_API int ktrxer_probe_rules(const struct ktrxer_probe *p, uint8_t version, enum krx_op op, struct krx_rule *rules,
 				  unsigned int max);
 
