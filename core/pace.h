@@ -10,6 +10,8 @@
 
 #include "env.h"
 
+#define KT_PACE_MAX_NS (1ull << 57) /* longest interval or mean, some 4.5 years, so that no sum overflows */
+
 enum kt_pace_kind {
 	KT_PACE_ASAP = 0, /* every time is 0: at once */
 	KT_PACE_INTERVAL, /* every interval_ns */
@@ -32,8 +34,8 @@ struct kt_pace_opts {
 struct kt_pace {
 	struct kt_pace_opts o;
 	u64 n; /* packets so far */
-	u64 next_ns;
-	u64 frac; /* remainder of the rate division */
+	u64 next_ns; /* train: when it begins */
+	u64 frac; /* remainder of the rate division, in 1/rate_num ns */
 	u64 step_ns;
 	u64 step_rem;
 	u64 rng;
@@ -42,10 +44,10 @@ struct kt_pace {
 /* 0, or -EINVAL with *why a constant sentence. */
 int kt_pace_init(struct kt_pace *p, const struct kt_pace_opts *o, const char **why);
 
-/* Launch time of the next packet. */
+/* Launch time of the next packet. Stays at the end of time (2^64 - 1) once it is there. */
 u64 kt_pace_next(struct kt_pace *p);
 
-/* An exponential variate with the given mean, from the stream *rng. */
+/* An exponential variate with the given mean (at most KT_PACE_MAX_NS), rounded to ns, from the stream *rng. Below 46 means. */
 u64 kt_pace_exponential(u64 *rng, u64 mean_ns);
 
 #endif
