@@ -4,6 +4,17 @@
  * decides, in this order, loss, hold (reordering), room, rate (transmission
  * time) and delay, and answers with one absolute departure time. The order is that of netmap's
  * tlem; the model that of dummynet (dummynet-netmap-2014, section 2).
+ *
+ *   arrives --> lost? --> room? --> [ queue ] --> transmitter --> delay (+ hold) --> departs
+ *
+ * A packet leaves the queue when its transmission begins and departs delay
+ * after its last bit. Transmission times are exact: a busy transmitter's n-th end is rounded
+ * down once, never summed up from rounded parts. A held packet takes its turn at the transmitter like any other and
+ * is kept hold_ns longer behind it, so that the others overtake it.
+ *
+ * Every packet draws its own random numbers, one for each decision, from the
+ * seed and its number. So a run can be repeated bit by bit, and switching one impairment on
+ * does not change which packets meet another.
  */
 #ifndef KT_LINK_H
 #define KT_LINK_H
@@ -11,6 +22,9 @@
 #include "env.h"
 
 #define KT_LINK_PPB 1000000000u /* probabilities are parts per billion */
+#define KT_LINK_MAX_NS (1ull << 57) /* longest delay, jitter or hold */
+#define KT_LINK_MAX_BPS 1000000000000000000ull
+#define KT_LINK_MAX_OVERHEAD 65536u
 
 enum kt_link_delay {
 	KT_DELAY_CONSTANT = 0,
@@ -20,20 +34,20 @@ enum kt_link_delay {
 
 /* Zero is a perfect wire. */
 struct kt_link_opts {
-	u32 loss_ppb; /* independent loss of each packet */
-	u32 loss_burst_ppb; /* chance to stay in a loss once begun (Gilbert); 0: independent */
+	u32 loss_ppb; /* chance to be lost behind a packet that was not */
+	u32 loss_burst_ppb; /* chance to be lost behind one that was (Gilbert); 0: independent, as loss_ppb says */
 	u32 hold_ppb; /* chance that a packet is held back hold_ns, so that others overtake it */
 	u64 hold_ns;
-	u64 room_bytes; /* queue in front of the transmitter; 0: no limit */
+	u64 room_bytes; /* of packets waiting in front of the transmitter; 0: no limit */
 	u32 room_pkts; /* same, in packets; 0: no limit */
 	u64 rate_bps; /* bits per second; 0: infinite */
 	u32 overhead_bytes; /* added to each packet's length for its transmission time (Ethernet: 24) */
 	u32 duplicate_ppb;
-	u32 corrupt_ppb; /* chance that one bit behind the link header is flipped */
+	u32 corrupt_ppb; /* chance that one bit behind the 14 bytes of the link header is flipped */
 	enum kt_link_delay delay_kind;
 	u64 delay_ns;
 	u64 jitter_ns;
-	bool keep_order; /* a jittered departure is never before the previous one */
+	bool keep_order; /* a jittered departure is never before the previous one; held packets do not count */
 	u64 seed;
 };
 
@@ -66,10 +80,10 @@ struct kt_link_stats {
 
 /*
  * The queue in front of the transmitter is kept as a list of the times at
- * which each packet has left it, in the caller's memory.
+ * which each packet leaves it, in the caller's memory.
  */
 struct kt_link_slot {
-	u64 gone_ns;
+	u64 gone_ns; /* its transmission begins */
 	u32 bytes;
 };
 
@@ -78,11 +92,12 @@ struct kt_link {
 	struct kt_link_stats stats;
 	struct kt_link_slot *slots;
 	u32 n_slots; /* power of two */
-	u32 first;
+	u32 first; /* waiting packets, free-running */
 	u32 last;
 	u64 queued_bytes;
+	u64 arrive_ns; /* of the packet before */
 	u64 free_ns; /* when the transmitter is idle again */
-	u64 frac; /* remainder of the transmission time, in 1/rate ns */
+	u64 frac; /* behind free_ns, in 1/rate ns */
 	u64 last_depart_ns;
 	u64 rng;
 	bool in_loss;
@@ -90,12 +105,16 @@ struct kt_link {
 
 /*
  * slots: n_slots of them (power of two), owned by the caller; the queue holds
- * at most that many packets. 0, or -EINVAL with *why a constant sentence.
+ * at most that many packets. None is needed (NULL, 0) without room limits; then
+ * the queue has no end. 0, or -EINVAL with *why a constant sentence.
  */
 int kt_link_init(struct kt_link *l, const struct kt_link_opts *o, struct kt_link_slot *slots, u32 n_slots,
 		 const char **why);
 
-/* A packet of len bytes arrives at now_ns; arrivals must not go back in time (they are clamped). */
+/*
+ * A packet of len bytes (below 2^28) arrives at now_ns; arrivals must not go back in time (they are
+ * clamped). The end of time (2^64 - 1) is departure enough for what would be later.
+ */
 void kt_link_pass(struct kt_link *l, u64 now_ns, u32 len, struct kt_link_verdict *v);
 
 #endif

@@ -68,12 +68,12 @@ static void t_rates_never_drift(void)
 		  { 3000000000, 1 }, { 1ull << 62, 1 }, { 44100, 1001 } };
 
 	for (u32 i = 0; i < KT_ARRAY_LEN(t); i++) {
-		unsigned __int128 num = t[i].num, den = t[i].den ? t[i].den : 1;
+		u64 num = t[i].num, den = t[i].den ? t[i].den : 1;
 
 		init((struct kt_pace_opts){
 			.kind = KT_PACE_RATE, .start_ns = 11, .rate_num = t[i].num, .rate_den = t[i].den });
 		for (u64 n = 0; n < 100000; n++)
-			CHECK_EQ(kt_pace_next(&p), 11 + (u64)(n * KT_NSEC_PER_SEC * den / num));
+			CHECK_EQ(kt_pace_next(&p), 11 + n * KT_NSEC_PER_SEC * den / num);
 	}
 }
 
