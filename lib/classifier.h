@@ -16,8 +16,12 @@ struct kt_classifier {
 	size_t image_bytes;
 };
 
-/* Sorts and compiles a copy of rules. 0, -ENOMEM, or -EINVAL with *why and *bad_rule (index). */
+/*
+ * Checks each rule, sorts and compiles a copy. n may be 0. 0, -ENOMEM, -E2BIG
+ * for more than KT_MAX_RULES, or -EINVAL with *why (a constant) and *bad_rule (index in rules).
+ */
 int kt_classifier_new(struct kt_classifier **c, const struct kt_rule *rules, u32 n, const char **why, u32 *bad_rule);
+/* c may be NULL. Nobody may read the image any more. */
 void kt_classifier_free(struct kt_classifier *c);
 
 #endif
