@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * Memory for a ring that other processes can map: two sealed memory files, one
+ * for the producer's page and the data, one for the listeners' cursors.
+ */
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "receiver.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
+#define PAGE 4096u
+#define DEFAULT_BYTES (16u << 20)
+#define MIN_UNITS 256u
+
+static int make_file(const char *name, size_t bytes)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, (off_t)bytes) || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)) {
+		int ret = -errno;
+
+		close(fd);
+		return ret;
+	}
+	return fd;
+}
+
+/* The size that a ring of this many units maps; 0 if it cannot exist here. */
+static size_t ring_map_bytes(u64 n_units)
+{
+	u64 bytes = PAGE + n_units * KT_RING_UNIT;
+
+	return n_units <= KT_RING_MAX_UNITS && bytes <= SIZE_MAX / 2 ? (size_t)bytes : 0;
+}
+
+static int map_both(struct kt_ring_memory *m, int ring_prot)
+{
+	m->cursor_bytes = KT_ALIGN_UP(KT_RING_MAX_CURSORS * sizeof(struct kt_ring_cursor), (size_t)PAGE);
+	m->shared = mmap(NULL, m->ring_bytes, ring_prot, MAP_SHARED, m->ring_fd, 0);
+	m->cursors = mmap(NULL, m->cursor_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, m->cursor_fd, 0);
+	if (m->shared == MAP_FAILED || m->cursors == MAP_FAILED)
+		return -errno;
+	m->data = (u8 *)m->shared + PAGE;
+	return 0;
+}
+
+int kt_ring_memory_new(struct kt_ring_memory *m, u64 bytes, struct ktrxer_err *err)
+{
+	u64 units = MIN_UNITS, want = bytes ? bytes : DEFAULT_BYTES;
+	int ret = -ENOMEM;
+
+	memset(m, 0, sizeof(*m));
+	m->ring_fd = m->cursor_fd = -1;
+	m->shared = MAP_FAILED;
+	m->cursors = MAP_FAILED;
+	while (units < KT_RING_MAX_UNITS && units * KT_RING_UNIT < want)
+		units *= 2;
+	m->ring_bytes = ring_map_bytes(units);
+	if (!m->ring_bytes || units * KT_RING_UNIT < want)
+		return kt_err(err, EINVAL, "a ring of %llu bytes is too large; %llu is the most",
+			      (unsigned long long)want, (unsigned long long)KT_RING_MAX_UNITS * KT_RING_UNIT);
+	m->n_units = (u32)units;
+	m->ring_fd = make_file("ktrxer-ring", m->ring_bytes);
+	m->cursor_fd = make_file("ktrxer-cursors",
+				 KT_ALIGN_UP(KT_RING_MAX_CURSORS * sizeof(struct kt_ring_cursor), (size_t)PAGE));
+	if (m->ring_fd >= 0 && m->cursor_fd >= 0)
+		ret = map_both(m, PROT_READ | PROT_WRITE);
+	/* Have the pages now: later there is nobody to tell that memory ran out. */
+	if (!ret && (madvise(m->shared, m->ring_bytes, MADV_POPULATE_WRITE) && errno != EINVAL))
+		ret = -errno;
+	if (ret) {
+		kt_ring_memory_free(m);
+		return kt_err(err, ENOMEM, "no memory for a ring of %llu bytes: %s", (unsigned long long)want,
+			      strerror(-ret));
+	}
+	return 0;
+}
+
+int kt_ring_memory_map(struct kt_ring_memory *m, int ring_fd, int cursor_fd, u32 n_units, struct ktrxer_err *err)
+{
+	int ret;
+
+	memset(m, 0, sizeof(*m));
+	m->ring_fd = ring_fd;
+	m->cursor_fd = cursor_fd;
+	m->shared = MAP_FAILED;
+	m->cursors = MAP_FAILED;
+	m->n_units = n_units;
+	m->ring_bytes = ring_map_bytes(n_units);
+	ret = m->ring_bytes ? map_both(m, PROT_READ) : -EINVAL;
+	if (ret) {
+		kt_ring_memory_free(m);
+		return kt_err(err, -ret, "the shared ring cannot be mapped: %s", strerror(-ret));
+	}
+	return 0;
+}
+
+void kt_ring_memory_free(struct kt_ring_memory *m)
+{
+	if (m->shared && m->shared != MAP_FAILED)
+		munmap(m->shared, m->ring_bytes);
+	if (m->cursors && m->cursors != MAP_FAILED)
+		munmap(m->cursors, m->cursor_bytes);
+	if (m->ring_fd >= 0)
+		close(m->ring_fd);
+	if (m->cursor_fd >= 0)
+		close(m->cursor_fd);
+	m->ring_fd = m->cursor_fd = -1;
+	m->shared = NULL;
+	m->cursors = NULL;
+}
