@@ -170,3 +170,19 @@ s64 kt_histogram_mean(const struct kt_histogram *h)
 	mean = kt_div(magnitude(h->sum), h->n);
 	return h->sum < 0 ? -(s64)mean : (s64)mean;
 }
+
+u64 kt_histogram_at_most(const struct kt_histogram *h, s64 value)
+{
+	u64 n = 0;
+
+	if (!h->n || value >= h->max)
+		return h->n;
+	for (u32 i = 0; i < KT_HISTOGRAM_BUCKETS; i++) {
+		if (-(s64)bucket_low(i) <= value)
+			n += h->down[i];
+		if ((s64)bucket_high(i) <= value)
+			n += h->up[i];
+	}
+	n <<= h->scale;
+	return n < h->n ? n : h->n;
+}

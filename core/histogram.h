@@ -31,5 +31,7 @@ void kt_histogram_merge(struct kt_histogram *h, const struct kt_histogram *other
 /* Value at or below which permille / 1000 of all values lie (nearest rank); 0 when empty. 1000 gives the maximum, 0 the minimum. */
 s64 kt_histogram_quantile(const struct kt_histogram *h, u32 permille);
 s64 kt_histogram_mean(const struct kt_histogram *h);
+/* How many values are at or below value, as far as the steps tell: a step that value cuts does not count. */
+u64 kt_histogram_at_most(const struct kt_histogram *h, s64 value);
 
 #endif

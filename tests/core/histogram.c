@@ -171,5 +171,21 @@ static void t_merge_of_full_ones(void)
 	CHECK_EQ(kt_histogram_quantile(&g, 666), 100);
 }
 
+static void t_at_most(void)
+{
+	kt_histogram_init(&h);
+	CHECK_EQ(kt_histogram_at_most(&h, 5), 0);
+	for (s64 v = -100; v <= 100; v++)
+		kt_histogram_add(&h, v);
+	kt_histogram_add(&h, 1000000);
+	CHECK_EQ(kt_histogram_at_most(&h, -101), 0);
+	CHECK_EQ(kt_histogram_at_most(&h, -100), 1);
+	CHECK_EQ(kt_histogram_at_most(&h, -1), 100);
+	CHECK_EQ(kt_histogram_at_most(&h, 0), 101);
+	CHECK_EQ(kt_histogram_at_most(&h, 100), 201);
+	CHECK_EQ(kt_histogram_at_most(&h, 900000), 201);
+	CHECK_EQ(kt_histogram_at_most(&h, 1000000), 202);
+}
+
 TEST_MAIN(T(t_percentiles), T(t_small_values_are_exact), T(t_extremes), T(t_merge_is_adding_all),
-	  T(t_full_bucket_keeps_the_shape), T(t_merge_of_full_ones))
+	  T(t_full_bucket_keeps_the_shape), T(t_merge_of_full_ones), T(t_at_most))
