@@ -5,6 +5,7 @@
 
 #include "cli.h"
 
+extern const struct command command_info;
 extern const struct command command_completion;
 
 #endif
