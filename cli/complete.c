@@ -98,8 +98,11 @@ static const char head[] = "# bash completion for ktrxer, made by: ktrxer comple
 			   "_ktrxer_files_too()\n{\n\tcompopt -o filenames 2>/dev/null\n"
 			   "\tmapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- \"$cur\")\n}\n"
 			   "\n"
-			   "_ktrxer_interfaces()\n{\n\tlocal names=(/sys/class/net/*)\n"
-			   "\t_ktrxer_words \"${names[*]##*/}\"\n}\n\n";
+			   "_ktrxer_interfaces()\n{\n\tlocal names='' name\n"
+			   "\twhile IFS=': ' read -r name _; do\n"
+			   "\t\tcase $name in Inter-\\| | face) ;; *) names+=\" $name\" ;; esac\n"
+			   "\tdone < /proc/net/dev\n"
+			   "\t_ktrxer_words \"$names\"\n}\n\n";
 
 static const char tail[] = "_ktrxer()\n{\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}\n"
 			   "\n"
