@@ -146,7 +146,7 @@ sniff() {
 sniffed() {
 	sleep 0.3 # what has been sent is still on its way through the tap
 	stop "$1"
-	grep -q ' 0 packets dropped by kernel' "$2.log"
+	grep -q '^0 packets dropped by kernel' "$2.log"
 }
 
 # --- TAP -----------------------------------------------------------------------------
