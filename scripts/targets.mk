@@ -19,14 +19,14 @@ run: deps-run
 	@scripts/mainjob.sh --build $(BUILD); status=$$?; $(MAKE) $(QUIET) hand-back; exit $$status
 
 # Suites in the order in which a failure says most. The sanitized builds run what they can tell something about.
-SUITES := core unit conform net witness cli build man fuzz
+SUITES := core unit conform net witness cli build man fuzz musl:core musl:unit
 SAN_SUITES := asan:core asan:unit asan:conform asan:net tsan:core tsan:unit tsan:conform
 PRESENT = $(strip $(foreach s,$(1),$(if $(wildcard tests/$(if $(filter witness,$s),net/witness_*.sh,$(lastword $(subst :, ,$s)))),$s)))
 
 test: deps-test
 	@echo "building"
 	@$(MAKE) $(QUIET) tests
-	@$(MAKE) $(QUIET) asan tsan
+	@$(MAKE) $(QUIET) asan tsan musl
 	@tests/run.sh --build $(BUILD) -j 2 $(call PRESENT,$(SUITES) $(SAN_SUITES)); status=$$?; \
 		$(MAKE) $(QUIET) hand-back; exit $$status
 
@@ -55,10 +55,10 @@ fuzz: FUZZ_SECONDS ?= 600
 fuzz:
 	FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run.sh
 fuzzers: $(FUZZ_BIN)
-$(BUILD)/fuzz/%: tests/fuzz/%.c $(BUILD)/libktrxer.a $(filter-out $(BUILD)/cli/main.o,$(CLI_OBJ))
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(BUILD)/libcli.a $(BUILD)/libktrxer.a
 	@mkdir -p $(@D)
-	$(CC) $(KT_CFLAGS) $(CFLAGS) -I. -fsanitize=fuzzer $(LDFLAGS) -o $@ $< \
-		$(filter-out $(BUILD)/cli/main.o,$(CLI_OBJ)) $(BUILD)/libktrxer.a $(LDLIBS) -lm
+	$(CC) $(KT_CFLAGS) $(CFLAGS) -I. -fsanitize=fuzzer $(LDFLAGS) -o $@ $< $(BUILD)/libcli.a $(BUILD)/libktrxer.a \
+		$(LDLIBS) -lm
 
 # --- other compilers and machines ----------------------------------------------------
 
@@ -67,7 +67,7 @@ MULTIARCH = $(shell gcc -print-multiarch)
 musl:
 	$(MAKE) $(QUIET) CC=musl-gcc BARE=1 STATIC=1 BUILD=$(BUILD)/musl \
 		CFLAGS="-Os -idirafter /usr/include -idirafter /usr/include/$(MULTIARCH)" \
-		$(BUILD)/musl/libktrxer.a $(BUILD)/musl/ktrxer
+		$(BUILD)/musl/ktrxer $(TEST_BIN:$(BUILD)/%=$(BUILD)/musl/%)
 	@cp $(BUILD)/musl/ktrxer $(BUILD)/musl/ktrxer.stripped && strip $(BUILD)/musl/ktrxer.stripped
 	@echo "musl, static, stripped: $$(stat -c %s $(BUILD)/musl/ktrxer.stripped) bytes"
 

@@ -22,6 +22,7 @@ while [ $# -gt 0 ]; do
 	--build) build=${2:?--build needs a directory}; shift 2 ;;
 	--filter) filter=${2:?--filter needs a text}; shift 2 ;;
 	-j) jobs=${2:?-j needs a number}; shift 2 ;;
+	-j*) jobs=${1#-j}; shift ;;
 	-v) verbose=1; shift ;;
 	-*) echo "run.sh: unknown option $1 (allowed: --build, --filter, -j, -v)" >&2; exit 2 ;;
 	*) suites+=("$1"); shift ;;

@@ -22,7 +22,10 @@ struct kt_test {
 	void (*fn)(void);
 };
 
-#define T(fn) { #fn, fn }
+#define T(fn) \
+	{ \
+#fn, fn \
+	}
 
 static jmp_buf kt_test_exit; /* 1: failed, 2: skipped */
 static char kt_test_note[512];

@@ -21,7 +21,7 @@ static void start_at(u32 n_units, u64 position)
 	ring.head_epoch = ring.tail_epoch = shared.tail_epoch = (u32)(position >> 31);
 }
 
-static bool put(u32 caplen, int *why)
+__attribute__((noinline)) static bool put(u32 caplen, int *why)
 {
 	struct kt_record *rec = kt_ring_reserve(&ring, caplen, why);
 	u8 *to = (u8 *)(rec + 1);
