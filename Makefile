@@ -131,6 +131,12 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/libcli.a $(BUILD)/libktrxer.a
 	@mkdir -p $(@D)
 	$(CC) $(KT_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(TEST_EXTRA) $(BUILD)/libcli.a $(BUILD)/libktrxer.a $(LDLIBS) -lm
 
+# The conformance suite is one set of cases; each engine has a program that runs it.
+SUITE_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/conform/suite/*.c))
+$(BUILD)/tests/conform/suite/%.o: KT_CFLAGS += -I.
+$(BUILD)/tests/conform/%: TEST_EXTRA = $(SUITE_OBJ)
+$(patsubst %.c,$(BUILD)/%,$(wildcard tests/conform/*.c)): $(SUITE_OBJ)
+
 $(BUILD)/bench/%: bench/%.c $(BUILD)/libktrxer.a
 	@mkdir -p $(@D)
 	$(CC) $(KT_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libktrxer.a $(LDLIBS) -lm
@@ -154,4 +160,4 @@ freestanding-core:
 
 include scripts/targets.mk
 
--include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(BPF_OBJ:.o=.d) $(TEST_BIN:=.d) $(TOOL_BIN:=.d) $(EXAMPLE_BIN:=.d) $(BENCH_BIN:=.d)
+-include $(LIB_OBJ:.o=.d) $(SUITE_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(BPF_OBJ:.o=.d) $(TEST_BIN:=.d) $(TOOL_BIN:=.d) $(EXAMPLE_BIN:=.d) $(BENCH_BIN:=.d)

@@ -27,8 +27,9 @@ struct kt_test {
 #fn, fn \
 	}
 
-static jmp_buf kt_test_exit; /* 1: failed, 2: skipped */
-static char kt_test_note[512];
+/* Weak: one of each, however many files a program has. */
+__attribute__((weak)) jmp_buf kt_test_exit; /* 1: failed, 2: skipped */
+__attribute__((weak)) char kt_test_note[512];
 
 #define TEST_FAIL(...) \
 	do { \

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* Making and unmaking the suite's world: namespaces, a veth pair or a wire, ports on both ends. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/mem.h"
+#include "suite.h"
+
+struct suite_world W = { .holder = -1, .ns_a = -1, .ns_b = -1, .host_fd = -1 };
+
+static struct krx_listener *extra[8];
+
+static void enter(int ns)
+{
+	if (W.engine.real && setns(ns, CLONE_NEWNET))
+		TEST_FAIL("setns: %s", strerror(errno));
+}
+
+void suite_ip(char end, const char *fmt, ...)
+{
+	char cmd[256] = "ip ";
+	va_list ap;
+	int ret;
+
+	va_start(ap, fmt);
+	vsnprintf(cmd + 3, sizeof(cmd) - 3, fmt, ap);
+	va_end(ap);
+	enter(end == 'a' ? W.ns_a : W.ns_b);
+	ret = system(cmd);
+	enter(W.ns_a);
+	if (ret)
+		TEST_FAIL("%s: exit status %d", cmd, WEXITSTATUS(ret));
+}
+
+/* Namespace B belongs to a child that does nothing but wait to be killed with us. */
+static int hold_namespace(void)
+{
+	int ready[2], pid;
+	char c;
+
+	if (pipe2(ready, O_CLOEXEC))
+		return -1;
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (unshare(CLONE_NEWNET) || write(ready[1], "x", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	if (read(ready[0], &c, 1) != 1) {
+		close(ready[0]);
+		return -1;
+	}
+	close(ready[0]);
+	return pid;
+}
+
+static void quiet(void)
+{
+	int fd = open("/proc/sys/net/ipv6/conf/all/disable_ipv6", O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		if (write(fd, "1", 1) != 1)
+			TEST_FAIL("IPv6 could not be switched off in the test's namespace");
+		close(fd);
+	}
+	fd = open("/proc/sys/net/ipv6/conf/default/disable_ipv6", O_WRONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		if (write(fd, "1", 1) != 1)
+			TEST_FAIL("IPv6 could not be switched off in the test's namespace");
+		close(fd);
+	}
+}
+
+static void read_mac(const char *ifname, uint8_t mac[6])
+{
+	struct ifreq ifr = { 0 };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", ifname);
+	if (ioctl(fd, SIOCGIFHWADDR, &ifr))
+		TEST_FAIL("%s has no address: %s", ifname, strerror(errno));
+	memcpy(mac, ifr.ifr_hwaddr.sa_data, 6);
+	close(fd);
+}
+
+static void open_host(void)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_port = htons(SUITE_PORT) };
+	int bytes = 8 << 20;
+
+	W.host_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (W.host_fd < 0 || bind(W.host_fd, (struct sockaddr *)&sin, sizeof(sin)))
+		TEST_FAIL("no UDP socket in namespace B: %s", strerror(errno));
+	setsockopt(W.host_fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes));
+}
+
+static void make_link(void)
+{
+	char path[64];
+
+	if (W.ns_a < 0) {
+		if (unshare(CLONE_NEWNET))
+			TEST_FAIL("unshare: %s", strerror(errno));
+		W.ns_a = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+		quiet();
+	}
+	W.holder = hold_namespace();
+	if (W.holder < 0)
+		TEST_FAIL("no second namespace: %s", strerror(errno));
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", W.holder);
+	W.ns_b = open(path, O_RDONLY | O_CLOEXEC);
+	enter(W.ns_b);
+	quiet();
+	enter(W.ns_a);
+	suite_ip('a', "link add kta type veth peer name ktb netns %d", W.holder);
+	suite_ip('a', "addr add 10.77.0.1/24 dev kta");
+	suite_ip('b', "addr add 10.77.0.2/24 dev ktb");
+	suite_ip('b', "link set lo up");
+	suite_ip('b', "link set ktb up");
+	suite_ip('a', "link set kta up");
+	read_mac("kta", W.mac_a);
+	enter(W.ns_b);
+	read_mac("ktb", W.mac_b);
+	open_host();
+	enter(W.ns_a);
+}
+
+static void open_port(struct suite_end *end, const char *ifname)
+{
+	KTRXER_OPTS(ktrxer_opts, o);
+	struct ktrxer_err err = { 0 };
+	int ret;
+
+	o.engine = W.engine.name;
+	o.xdp_mode = W.engine.xdp_mode;
+	o.promiscuous = true;
+	snprintf(end->name, sizeof(end->name), "%s", ifname);
+	ret = ktrxer_open(&end->port, ifname, &o, &err);
+	if (ret)
+		TEST_FAIL("%s: %s", ifname, err.text);
+}
+
+void suite_world(void)
+{
+	struct ktrxer_info info;
+
+	suite_down();
+	if (W.engine.real) {
+		if (geteuid())
+			SKIP("needs root: it makes network namespaces");
+		make_link();
+		open_port(&W.a, "kta");
+		enter(W.ns_b);
+		open_port(&W.b, "ktb");
+		enter(W.ns_a);
+	} else {
+		open_port(&W.a, "conform/0");
+		open_port(&W.b, "conform/1");
+		ktrxer_get_info(W.a.port, &info);
+		memcpy(W.mac_a, info.mac, 6);
+		ktrxer_get_info(W.b.port, &info);
+		memcpy(W.mac_b, info.mac, 6);
+	}
+}
+
+void suite_tx(const struct ktx_opts *opts)
+{
+	struct ktrxer_err err = { 0 };
+
+	if (ktx_open(&W.a.tx, W.a.port, opts, &err))
+		TEST_FAIL("ktx_open: %s", err.text);
+}
+
+void suite_rx(const struct krx_opts *opts, bool lossless)
+{
+	struct ktrxer_err err = { 0 };
+	int ret;
+
+	enter(W.ns_b);
+	ret = krx_open(&W.b.rx, W.b.port, opts, &err);
+	enter(W.ns_a);
+	if (ret)
+		TEST_FAIL("krx_open: %s", err.text);
+	W.b.listener = suite_listen(lossless);
+}
+
+struct krx_listener *suite_listen(bool lossless)
+{
+	KTRXER_OPTS(krx_listen_opts, o);
+	struct ktrxer_err err = { 0 };
+	unsigned int i = 0;
+
+	o.lossless = lossless;
+	while (i < 8 && extra[i])
+		i++;
+	if (i == 8 || krx_listen(&extra[i], W.b.rx, &o, &err))
+		TEST_FAIL("krx_listen: %s", err.text);
+	return extra[i];
+}
+
+static void close_end(struct suite_end *end)
+{
+	ktx_close(end->tx);
+	krx_close(end->rx);
+	ktrxer_close(end->port);
+	memset(end, 0, sizeof(*end));
+}
+
+void suite_down(void)
+{
+	for (unsigned int i = 0; i < 8; i++) {
+		krx_unlisten(extra[i]);
+		extra[i] = NULL;
+	}
+	close_end(&W.a);
+	close_end(&W.b);
+	if (W.host_fd >= 0)
+		close(W.host_fd);
+	if (W.ns_b >= 0) {
+		close(W.ns_b);
+		kill(W.holder, SIGKILL);
+		waitpid(W.holder, NULL, 0);
+		if (system("ip link del kta 2>/dev/null")) {
+			/* gone already, with namespace B or by the case itself */
+		}
+	}
+	W.host_fd = W.ns_b = W.holder = -1;
+}
+
+void suite_set_up(char end, bool up)
+{
+	if (W.engine.real)
+		suite_ip(end, "link set kt%c %s", end, up ? "up" : "down");
+	else
+		kt_mem_set_up(end == 'a' ? "conform/0" : "conform/1", up);
+}
+
+void suite_set_mtu(uint32_t mtu)
+{
+	if (W.engine.real) {
+		suite_ip('a', "link set kta mtu %u", mtu);
+		suite_ip('b', "link set ktb mtu %u", mtu);
+	} else {
+		kt_mem_set_mtu("conform/0", mtu);
+		kt_mem_set_mtu("conform/1", mtu);
+	}
+}
+
+void suite_remove(void)
+{
+	if (W.engine.real)
+		suite_ip('a', "link del kta");
+	else
+		kt_mem_remove("conform/0");
+}
+
+bool suite_can(enum krx_op op)
+{
+	struct ktrxer_info info;
+
+	ktrxer_get_info(W.b.port, &info);
+	return info.ops & (1u << op);
+}
