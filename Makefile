@@ -20,6 +20,10 @@ CC ?= gcc
 AR ?= ar
 CLANG ?= clang
 PKG_CONFIG ?= pkg-config
+# V=1 shows the commands whole.
+Q := $(if $(V),,@)
+say = $(if $(V),@:,@printf '  %-5s %s\n' $(1) $@)
+
 ifeq ($(origin CC),default)
 CC := gcc
 endif
@@ -91,11 +95,13 @@ help:
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(KT_CFLAGS) $(CFLAGS) -fPIC -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(KT_CFLAGS) $(CFLAGS) -fPIC -c -o $@ $<
 
 $(BUILD)/%.bpf.o: %.bpf.c
 	@mkdir -p $(@D)
-	$(CLANG) -target bpf -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -mcpu=v3 -MMD -MP \
+	$(call say,BPF)
+	$(Q)$(CLANG) -target bpf -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -mcpu=v3 -MMD -MP \
 		-I/usr/include/$(shell $(CLANG) -print-multiarch 2>/dev/null || gcc -print-multiarch) -c -o $@ $<
 
 # The BPF programs travel inside the library.
@@ -103,33 +109,40 @@ $(BUILD)/lib/engine_xdp%.o: KT_CFLAGS += -DKT_BPF_DIR='"$(BUILD)/lib"'
 $(patsubst %.c,$(BUILD)/%.o,$(filter lib/engine_xdp%,$(LIB_SRC))): $(BPF_OBJ)
 
 $(BUILD)/libktrxer.a: $(LIB_OBJ)
-	rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR)
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $^
 
 $(BUILD)/libktrxer.so.$(SOVERSION): $(LIB_OBJ) lib/libktrxer.map
-	$(CC) -shared $(LDFLAGS) -Wl,-soname,libktrxer.so.$(SOVERSION) -Wl,--version-script=lib/libktrxer.map \
+	$(call say,LD)
+	$(Q)$(CC) -shared $(LDFLAGS) -Wl,-soname,libktrxer.so.$(SOVERSION) -Wl,--version-script=lib/libktrxer.map \
 		-o $@ $(LIB_OBJ) $(LDLIBS)
 
 $(BUILD)/libktrxer.so: $(BUILD)/libktrxer.so.$(SOVERSION)
-	ln -sf libktrxer.so.$(SOVERSION) $@
+	$(call say,LN)
+	$(Q)ln -sf libktrxer.so.$(SOVERSION) $@
 
 # Everything of the command but main(), so that tests link what they need of it.
 $(BUILD)/libcli.a: $(filter-out $(BUILD)/cli/main.o,$(CLI_OBJ))
-	rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR)
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $^
 
 $(BUILD)/ktrxer: $(BUILD)/cli/main.o $(BUILD)/libcli.a $(BUILD)/libktrxer.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lm
+	$(call say,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lm
 
 # Examples see the public header only, as a user would.
 $(BUILD)/examples/%: examples/%.c $(BUILD)/libktrxer.a
 	@mkdir -p $(@D)
-	$(CC) $(KT_CFLAGS) $(CFLAGS) -Iinclude $(LDFLAGS) -o $@ $< $(BUILD)/libktrxer.a $(LDLIBS)
+	$(call say,CC)
+	$(Q)$(CC) $(KT_CFLAGS) $(CFLAGS) -Iinclude $(LDFLAGS) -o $@ $< $(BUILD)/libktrxer.a $(LDLIBS)
 
 $(BUILD)/tests/% $(BUILD)/bench/%: KT_CFLAGS += -I.
 $(BUILD)/tests/%: tests/%.c $(BUILD)/libcli.a $(BUILD)/libktrxer.a
 	@mkdir -p $(@D)
-	$(CC) $(KT_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(TEST_EXTRA) $(BUILD)/libcli.a $(BUILD)/libktrxer.a $(LDLIBS) -lm
+	$(call say,CC)
+	$(Q)$(CC) $(KT_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(TEST_EXTRA) $(BUILD)/libcli.a $(BUILD)/libktrxer.a $(LDLIBS) -lm
 
 # The conformance suite is one set of cases; each engine has a program that runs it.
 SUITE_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/conform/suite/*.c))
@@ -139,7 +152,8 @@ $(patsubst %.c,$(BUILD)/%,$(wildcard tests/conform/*.c)): $(SUITE_OBJ)
 
 $(BUILD)/bench/%: bench/%.c $(BUILD)/libktrxer.a
 	@mkdir -p $(@D)
-	$(CC) $(KT_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libktrxer.a $(LDLIBS) -lm
+	$(call say,CC)
+	$(Q)$(CC) $(KT_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libktrxer.a $(LDLIBS) -lm
 
 # --- proofs about the source ---------------------------------------------------
 
