@@ -18,14 +18,18 @@ missing=$(comm -23 "$tmp/public" "$tmp/named")
 unknown=$(comm -13 "$tmp/public" "$tmp/named")
 [ -z "$missing$unknown" ]
 result $? "every public function is in ktrxer(3)"
-[ -z "$missing" ] || echo "# missing:" $missing
-[ -z "$unknown" ] || echo "# not in the header:" $unknown
+[ -z "$missing" ] || echo "# missing: ${missing//$'\n'/ }"
+[ -z "$unknown" ] || echo "# not in the header: ${unknown//$'\n'/ }"
 
 sed -n '/^\.Bd -literal/,/^\.Ed/p' man/ktrxer.3 | sed -e '/^\.[BE]d/d' -e 's/\\e/\\/g' > "$tmp/example.c"
-libs=$(sed -n 's/^KT_LIBS = //p' "$build/config.mk" 2>/dev/null)
-# shellcheck disable=SC2086
-${CC:-gcc} -Wall -Wextra -Werror -Iinclude ${KT_SAN:+-fsanitize=$KT_SAN} -o "$tmp/example" "$tmp/example.c" "$build/libktrxer.a" \
-	${libs:-$(pkg-config --libs libxdp libbpf libpcap 2>/dev/null)} -lpthread > "$tmp/log" 2>&1
+# The library may be built with a sanitizer, or without the optional libraries: its own symbols tell.
+nm "$build/libktrxer.a" > "$tmp/symbols" 2>/dev/null
+flags=()
+if grep -q ' U __tsan_' "$tmp/symbols"; then flags+=(-fsanitize=thread)
+elif grep -q ' U __asan_' "$tmp/symbols"; then flags+=(-fsanitize=address,undefined); fi
+if grep -q ' U xsk_' "$tmp/symbols"; then flags+=(-lxdp -lbpf); fi
+if grep -q ' U pcap_' "$tmp/symbols"; then flags+=(-lpcap); fi
+${CC:-gcc} -Wall -Wextra -Werror -Iinclude -o "$tmp/example" "$tmp/example.c" "$build/libktrxer.a" "${flags[@]}" -lpthread > "$tmp/log" 2>&1
 result $? "the example of ktrxer(3) compiles and links"
 sed 's/^/# /' "$tmp/log"
 echo "1..$n"
