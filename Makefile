@@ -47,7 +47,7 @@ endif
 # Optional libraries: probed, and named by `ktrxer info`. BARE=1 builds without any, as a router would.
 ifeq ($(BARE),)
 HAVE_PCAP := $(shell $(PKG_CONFIG) --exists libpcap 2>/dev/null && echo 1)
-HAVE_XDP := $(shell $(PKG_CONFIG) --exists libbpf libxdp 2>/dev/null && command -v $(CLANG) >/dev/null 2>&1 && echo 1)
+HAVE_XDP := $(shell test -f lib/engine_xdp.c && $(PKG_CONFIG) --exists libbpf libxdp 2>/dev/null && command -v $(CLANG) >/dev/null 2>&1 && echo 1)
 endif
 ifeq ($(HAVE_PCAP),1)
 KT_CFLAGS += -DHAVE_PCAP=1 $(shell $(PKG_CONFIG) --cflags libpcap)
