@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * Paths: from a target address to the frame header that reaches it. The
+ * kernel's tables are asked and never second-guessed; where the kernel would
+ * not use a neighbour either (loopback, multicast, no ARP) none is needed.
+ */
+#include <linux/rtnetlink.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "iface.h"
+#include "neigh.h"
+#include "netlink.h"
+#include "path.h"
+#include "port.h"
+
+#define CACHE_SLOTS 4096u /* power of two; direct mapped: a collision costs one more question */
+#define FAILED_NS (3 * KT_NSEC_PER_SEC)
+
+struct hop {
+	struct ktrxer_addr addr;
+	u8 mac[6];
+	u64 failed_until_ns; /* CLOCK_MONOTONIC; 0: mac is right */
+};
+
+struct kt_path_cache {
+	struct ktrxer *port;
+	int nl;
+	struct kt_iface iface;
+	struct hop hops[CACHE_SLOTS];
+};
+
+/* The other end of a wire in memory: nobody to ask, so addresses of the documentation range (RFC 5737, RFC 3849). */
+static int virtual_path(struct ktrxer *port, const struct ktrxer_addr *target, struct ktrxer_path *path)
+{
+	static const u8 v4[4] = { 192, 0, 2, 1 };
+	static const u8 v6[16] = { 0x20, 0x01, 0x0d, 0xb8, [15] = 1 };
+	u32 other = port->ifindex ^ 1; /* ends are numbered in pairs, and their MACs end in the number */
+
+	memset(path, 0, sizeof(*path));
+	memcpy(path->src_mac, port->mac, 6);
+	memcpy(path->dst_mac, port->mac, 6);
+	kt_put_be32(path->dst_mac + 2, other);
+	path->src.version = target->version;
+	memcpy(path->src.bytes, target->version == 4 ? v4 : v6, target->version == 4 ? 4 : 16);
+	path->src.bytes[target->version == 4 ? 3 : 15] = (u8)(1 + (port->ifindex & 1));
+	path->next_hop = *target;
+	path->mtu = port->mtu;
+	return 0;
+}
+
+static int route_err(struct ktrxer_err *err, int code, const struct kt_iface *f, const struct ktrxer_addr *target)
+{
+	char text[48];
+
+	ktrxer_addr_format(target, text);
+	if (!f->up)
+		return kt_err(err, ENETDOWN, "no path to %s: interface \"%s\" is down", text, f->name);
+	if (code == ENETUNREACH || code == EHOSTUNREACH || code == EINVAL || code == EACCES)
+		return kt_err(err, ENETUNREACH, "no route to %s through \"%s\"", text, f->name);
+	return kt_err(err, code, "cannot ask for the route to %s: %s", text, strerror(code));
+}
+
+static int check_route(const struct kt_iface *f, const struct ktrxer_addr *target, const struct kt_route *r,
+		       struct ktrxer_err *err)
+{
+	char text[48];
+
+	ktrxer_addr_format(target, text);
+	if (r->type == RTN_LOCAL && !f->loopback)
+		return kt_err(err, ENETUNREACH, "%s is an address of this host: reach it through the interface lo",
+			      text);
+	if (r->ifindex != f->index)
+		return kt_err(err, ENETUNREACH, "no route to %s through \"%s\"", text, f->name);
+	if (!r->src.version)
+		return kt_err(err, ENETUNREACH, "\"%s\" has no IPv%u address to send from", f->name, target->version);
+	return 0;
+}
+
+/* Next hops that need no resolution: true, with mac. */
+static bool fixed_mac(const struct kt_iface *f, const struct kt_route *r, u8 mac[6])
+{
+	const u8 *a = r->next_hop.bytes;
+
+	if (f->loopback) {
+		memset(mac, 0, 6);
+	} else if (r->type == RTN_BROADCAST) {
+		memset(mac, 0xff, 6);
+	} else if (r->next_hop.version == 4 && (a[0] & 0xf0) == 0xe0) {
+		memcpy(mac, (const u8[]){ 0x01, 0x00, 0x5e, a[1] & 0x7f, a[2], a[3] }, 6);
+	} else if (r->next_hop.version == 6 && a[0] == 0xff) {
+		memcpy(mac, (const u8[]){ 0x33, 0x33, a[12], a[13], a[14], a[15] }, 6);
+	} else if (f->noarp) {
+		memcpy(mac, f->mac, 6); /* what the kernel writes, too */
+	} else {
+		return false;
+	}
+	return true;
+}
+
+/* Asks the kernel to resolve, and sees it through. */
+static int resolve(int nl, const struct kt_iface *f, const struct kt_route *r, u64 timeout_ns, u8 mac[6])
+{
+	u64 now = kt_clock_now(KTRXER_CLOCK_MONOTONIC), end = now + timeout_ns, pause = 100000;
+	int ret = kt_neigh_get(nl, f->index, &r->next_hop, mac);
+
+	if (!ret)
+		return 0;
+	ret = kt_neigh_trigger(nl, f->index, &r->next_hop);
+	if (ret == -EPERM)
+		return kt_neigh_ask(f->index, f->mac, &r->src, &r->next_hop, timeout_ns, mac);
+	if (ret)
+		return ret;
+	for (;;) {
+		struct timespec ts = kt_ns_timespec(pause);
+
+		ret = kt_neigh_get(nl, f->index, &r->next_hop, mac);
+		if (ret != -EAGAIN && ret != -ENOENT)
+			return ret;
+		now = kt_clock_now(KTRXER_CLOCK_MONOTONIC);
+		if (now >= end)
+			return -EHOSTUNREACH;
+		if (clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL) == EINTR)
+			return -EINTR;
+		pause = pause < 5000000 ? pause * 2 : pause;
+	}
+}
+
+static int neigh_err(struct ktrxer_err *err, int code, const struct kt_iface *f, const struct ktrxer_addr *hop)
+{
+	char text[48];
+
+	ktrxer_addr_format(hop, text);
+	if (code == EHOSTUNREACH)
+		return kt_err(err, code, "%s does not answer on \"%s\" (no %s reply)", text, f->name,
+			      hop->version == 4 ? "ARP" : "neighbour discovery");
+	return kt_err(err, code, "cannot find the MAC address of %s on \"%s\": %s", text, f->name, strerror(code));
+}
+
+int kt_path_cache_new(struct kt_path_cache **out, struct ktrxer *port, struct ktrxer_err *err)
+{
+	struct kt_path_cache *c = calloc(1, sizeof(*c));
+	int ret = 0;
+
+	*out = NULL;
+	if (!c)
+		return kt_err(err, ENOMEM, "no memory for paths");
+	c->port = port;
+	c->nl = -1;
+	if (!kt_port_virtual(port)) {
+		ret = kt_iface_read(&c->iface, port->ifname, err);
+		if (!ret) {
+			c->nl = kt_netlink_open();
+			if (c->nl < 0)
+				ret = kt_err(err, -c->nl, "cannot open a routing netlink socket: %s", strerror(-c->nl));
+		}
+	}
+	if (ret) {
+		free(c);
+		return ret;
+	}
+	*out = c;
+	return 0;
+}
+
+void kt_path_cache_free(struct kt_path_cache *c)
+{
+	if (!c)
+		return;
+	if (c->nl >= 0)
+		close(c->nl);
+	free(c);
+}
+
+static struct hop *hop_of(struct kt_path_cache *c, const struct ktrxer_addr *a)
+{
+	u64 hi = kt_get_be64(a->bytes), lo = kt_get_be64(a->bytes + 8);
+
+	return &c->hops[kt_hash_mix64(hi ^ kt_hash_mix64(lo + a->version)) & (CACHE_SLOTS - 1)];
+}
+
+static int hop_mac(struct kt_path_cache *c, const struct kt_route *r, u64 timeout_ns, u8 mac[6])
+{
+	struct hop *h = hop_of(c, &r->next_hop);
+	int ret;
+
+	if (!memcmp(&h->addr, &r->next_hop, sizeof(h->addr))) {
+		if (h->failed_until_ns && kt_clock_now(KTRXER_CLOCK_MONOTONIC) < h->failed_until_ns)
+			return -EHOSTUNREACH;
+		if (!h->failed_until_ns) {
+			memcpy(mac, h->mac, 6);
+			return 0;
+		}
+	}
+	ret = resolve(c->nl, &c->iface, r, timeout_ns, mac);
+	if (ret && ret != -EHOSTUNREACH)
+		return ret;
+	h->addr = r->next_hop;
+	memcpy(h->mac, mac, 6);
+	h->failed_until_ns = ret ? kt_clock_now(KTRXER_CLOCK_MONOTONIC) + FAILED_NS : 0;
+	return ret;
+}
+
+int kt_path_cache_find(struct kt_path_cache *c, const struct ktrxer_addr *target, struct ktrxer_path *path,
+		       u64 timeout_ns, struct ktrxer_err *err)
+{
+	struct kt_route r;
+	int ret;
+
+	if (target->version != 4 && target->version != 6)
+		return kt_err(err, EINVAL, "a target without an address");
+	if (kt_port_virtual(c->port))
+		return virtual_path(c->port, target, path);
+	/* The host's own addresses are on lo whatever interface they were given to, so lo is not insisted on. */
+	ret = kt_route_find(c->nl, c->iface.loopback ? 0 : c->iface.index, target, &r);
+	if (ret)
+		return route_err(err, -ret, &c->iface, target);
+	ret = check_route(&c->iface, target, &r, err);
+	if (ret)
+		return ret;
+	memset(path, 0, sizeof(*path));
+	memcpy(path->src_mac, c->iface.mac, 6);
+	path->src = r.src;
+	path->next_hop = r.next_hop;
+	path->mtu = r.mtu ? r.mtu : c->iface.mtu;
+	if (fixed_mac(&c->iface, &r, path->dst_mac))
+		return 0;
+	ret = hop_mac(c, &r, timeout_ns, path->dst_mac);
+	return ret ? neigh_err(err, -ret, &c->iface, &r.next_hop) : 0;
+}
+
+KTRXER_API int ktrxer_path_find(struct ktrxer *port, const struct ktrxer_addr *target, struct ktrxer_path *path,
+				uint64_t timeout_ns, struct ktrxer_err *err)
+{
+	struct kt_path_cache *c;
+	int ret = kt_path_cache_new(&c, port, err);
+
+	if (ret)
+		return ret;
+	ret = kt_path_cache_find(c, target, path, timeout_ns, err);
+	kt_path_cache_free(c);
+	return ret;
+}

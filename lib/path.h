@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * Paths for many targets: what ktrxer_path_find() does once, remembered. Each
+ * target's route is asked for (some us); its next hop is resolved once and
+ * then known, so a scan through a gateway resolves one neighbour. A hop that
+ * did not answer is not asked again for a while either.
+ */
+#ifndef KT_PATH_H
+#define KT_PATH_H
+
+#include "engine.h"
+
+struct kt_path_cache;
+
+/* Belongs to the caller and the caller's network namespace, which is the port's. One thread at a time. */
+int kt_path_cache_new(struct kt_path_cache **c, struct ktrxer *port, struct ktrxer_err *err);
+void kt_path_cache_free(struct kt_path_cache *c);
+
+/* As ktrxer_path_find(). */
+int kt_path_cache_find(struct kt_path_cache *c, const struct ktrxer_addr *target, struct ktrxer_path *path,
+		       u64 timeout_ns, struct ktrxer_err *err);
+
+#endif

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* Paths: what the kernel would write into the link header, for every kind of target. */
+#include <linux/capability.h>
+#include <sys/syscall.h>
+
+#include "lib/iface.h"
+#include "lib/path.h"
+#include "lib/port.h"
+#include "tests/netns.h"
+
+#define SECOND KT_NSEC_PER_SEC
+
+static struct ktrxer *port;
+static struct ktrxer_path path;
+static struct ktrxer_err err;
+static u8 far_mac[6];
+
+static void set_up(const char *ifname)
+{
+	struct ktrxer_opts opts = { .sz = sizeof(opts), .engine = "packet" };
+	struct kt_iface f;
+
+	ktrxer_close(port);
+	port = NULL;
+	netns_pair(false);
+	netns_enter(netns_far);
+	if (kt_iface_read(&f, FAR, &err))
+		TEST_FAIL("%s", err.text);
+	memcpy(far_mac, f.mac, 6);
+	netns_enter(netns_near);
+	if (ktrxer_open(&port, ifname, &opts, &err))
+		TEST_FAIL("%s", err.text);
+}
+
+static int find(const char *text, u64 timeout_ns)
+{
+	struct ktrxer_addr target;
+
+	memset(&err, 0, sizeof(err));
+	memset(&path, 0xaa, sizeof(path));
+	CHECK_EQ(ktrxer_addr_parse(&target, text), 0);
+	return ktrxer_path_find(port, &target, &path, timeout_ns, &err);
+}
+
+static void check(const char *text, const char *src, const char *next_hop, const u8 mac[6], u32 mtu)
+{
+	char buf[46];
+
+	if (find(text, 3 * SECOND))
+		TEST_FAIL("%s: %s", text, err.text);
+	CHECK_STR(ktrxer_addr_format(&path.src, buf), src);
+	CHECK_STR(ktrxer_addr_format(&path.next_hop, buf), next_hop);
+	CHECK_MEM(path.dst_mac, mac, 6);
+	CHECK_EQ(path.mtu, mtu);
+}
+
+static void t_on_link(void)
+{
+	set_up(NEAR);
+	for (int i = 0; i < 2; i++) { /* unknown, then known */
+		check("10.77.0.2", "10.77.0.1", "10.77.0.2", far_mac, 1500);
+		check("fd77::2", "fd77::1", "fd77::2", far_mac, 1500);
+	}
+	CHECK_MEM(path.src_mac, port->mac, 6);
+}
+
+static void t_gateway(void)
+{
+	set_up(NEAR);
+	netns_run("ip route add 192.0.2.0/24 via 10.77.0.2");
+	netns_run("ip route add 198.51.100.0/24 via 10.77.0.2 mtu 1280");
+	netns_run("ip route add 203.0.113.0/24 via inet6 fd77::2 src 10.77.0.1");
+	netns_run("ip -6 route add 2001:db8::/32 via fd77::2");
+	check("192.0.2.7", "10.77.0.1", "10.77.0.2", far_mac, 1500);
+	check("198.51.100.7", "10.77.0.1", "10.77.0.2", far_mac, 1280);
+	check("203.0.113.7", "10.77.0.1", "fd77::2", far_mac, 1500);
+	check("2001:db8::7", "fd77::1", "fd77::2", far_mac, 1500);
+}
+
+static void t_no_resolution_needed(void)
+{
+	static const u8 all[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff }, m4[6] = { 0x01, 0x00, 0x5e, 0x01, 0x02, 0x03 };
+	static const u8 m6[6] = { 0x33, 0x33, 0, 0, 0, 1 }, fixed[6] = { 2, 0, 0, 0, 0, 9 };
+
+	set_up(NEAR);
+	netns_run("ip route add 224.0.0.0/4 dev " NEAR);
+	netns_run("ip neigh add 10.77.0.9 lladdr 02:00:00:00:00:09 nud permanent dev " NEAR);
+	check("10.77.0.255", "10.77.0.1", "10.77.0.255", all, 1500);
+	check("239.129.2.3", "10.77.0.1", "239.129.2.3", m4, 1500);
+	CHECK_EQ(find("ff02::1", SECOND), 0);
+	CHECK_MEM(path.dst_mac, m6, 6);
+	check("10.77.0.9", "10.77.0.1", "10.77.0.9", fixed, 1500);
+}
+
+static void t_loopback(void)
+{
+	static const u8 zero[6];
+
+	set_up("lo");
+	check("127.0.0.1", "127.0.0.1", "127.0.0.1", zero, 65536);
+	check("::1", "::1", "::1", zero, 65536);
+	check("10.77.0.1", "10.77.0.1", "10.77.0.1", zero, 65536);
+	CHECK_EQ(find("10.77.0.2", SECOND), -ENETUNREACH);
+}
+
+static void t_unreachable(void)
+{
+	u64 start;
+
+	set_up(NEAR);
+	CHECK_EQ(find("192.0.2.1", SECOND), -ENETUNREACH);
+	CHECK(strstr(err.text, "192.0.2.1") && strstr(err.text, NEAR));
+	CHECK_EQ(find("2001:db8::1", SECOND), -ENETUNREACH);
+	CHECK_EQ(find("10.77.0.1", SECOND), -ENETUNREACH);
+	CHECK(strstr(err.text, "lo"));
+	start = kt_clock_now(KTRXER_CLOCK_MONOTONIC);
+	CHECK_EQ(find("10.77.0.99", SECOND / 5), -EHOSTUNREACH);
+	CHECK(strstr(err.text, "10.77.0.99"));
+	CHECK_EQ(find("fd77::99", SECOND / 5), -EHOSTUNREACH);
+	CHECK(kt_clock_now(KTRXER_CLOCK_MONOTONIC) - start < 5 * SECOND);
+	netns_run("ip route add blackhole 192.0.2.0/24");
+	netns_run("ip -6 route add prohibit 2001:db8::/32");
+	CHECK_EQ(find("192.0.2.1", SECOND), -ENETUNREACH);
+	CHECK_EQ(find("2001:db8::1", SECOND), -ENETUNREACH);
+	netns_run("ip link set " NEAR " down");
+	CHECK_EQ(find("10.77.0.2", SECOND), -ENETDOWN);
+}
+
+static void t_no_address(void)
+{
+	set_up(NEAR);
+	netns_run("ip addr flush dev " NEAR);
+	netns_run("ip route add 192.0.2.0/24 dev " NEAR);
+	CHECK_EQ(find("192.0.2.1", SECOND), -ENETUNREACH);
+	CHECK(strstr(err.text, "address"));
+}
+
+/* With CAP_NET_RAW alone the kernel may not be made to resolve: we ask on the wire. */
+static int find_without_admin(void)
+{
+	struct __user_cap_header_struct h = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct d[2] = { { 0 } };
+	u8 mac4[6];
+
+	d[0].effective = d[0].permitted = 1u << CAP_NET_RAW;
+	if (syscall(SYS_capset, &h, d))
+		return 1;
+	if (find("10.77.0.2", 3 * SECOND))
+		return 2;
+	memcpy(mac4, path.dst_mac, 6);
+	if (find("fd77::2", 3 * SECOND))
+		return 3;
+	if (memcmp(mac4, far_mac, 6) || memcmp(path.dst_mac, far_mac, 6))
+		return 4;
+	if (find("10.77.0.99", SECOND / 5) != -EHOSTUNREACH || find("fd77::99", SECOND / 5) != -EHOSTUNREACH)
+		return 5;
+	return 0;
+}
+
+static void t_without_net_admin(void)
+{
+	int status;
+	pid_t pid;
+
+	set_up(NEAR);
+	pid = fork();
+	if (!pid)
+		_exit(find_without_admin());
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK_EQ(status, 0);
+}
+
+/* Thousands of targets behind one gateway: one neighbour. A hop that failed is not waited for again. */
+static void t_cache(void)
+{
+	struct ktrxer_addr target = { .version = 4, .bytes = { 192, 0, 2, 0 } };
+	struct kt_path_cache *c;
+	u64 start;
+
+	set_up(NEAR);
+	netns_run("ip route add 192.0.0.0/16 via 10.77.0.2");
+	CHECK_EQ(kt_path_cache_new(&c, port, &err), 0);
+	for (u32 i = 0; i < 5000; i++) {
+		target.bytes[2] = (u8)(i >> 8);
+		target.bytes[3] = (u8)i;
+		CHECK_EQ(kt_path_cache_find(c, &target, &path, SECOND, &err), 0);
+		CHECK_MEM(path.dst_mac, far_mac, 6);
+	}
+	netns_run("test $(ip -4 neigh show | wc -l) = 1");
+	memcpy(target.bytes, (const u8[]){ 10, 77, 0, 99 }, 4);
+	CHECK_EQ(kt_path_cache_find(c, &target, &path, SECOND / 5, &err), -EHOSTUNREACH);
+	start = kt_clock_now(KTRXER_CLOCK_MONOTONIC);
+	for (u32 i = 0; i < 50; i++)
+		CHECK_EQ(kt_path_cache_find(c, &target, &path, SECOND / 5, &err), -EHOSTUNREACH);
+	CHECK(kt_clock_now(KTRXER_CLOCK_MONOTONIC) - start < 5 * SECOND);
+	kt_path_cache_free(c);
+}
+
+static void t_in_memory(void)
+{
+	struct ktrxer *w0, *w1;
+
+	CHECK_EQ(ktrxer_open(&w0, "mem:w/0", NULL, &err), 0);
+	CHECK_EQ(ktrxer_open(&w1, "mem:w/1", NULL, &err), 0);
+	ktrxer_close(port);
+	port = w0;
+	check("198.51.100.1", "192.0.2.1", "198.51.100.1", w1->mac, 1500);
+	port = w1;
+	check("2001:db8::9", "2001:db8::2", "2001:db8::9", w0->mac, 1500);
+	port = NULL;
+	ktrxer_close(w0);
+	ktrxer_close(w1);
+}
+
+static void t_facts(void)
+{
+	struct kt_iface f;
+
+	netns_pair(true);
+	CHECK_EQ(kt_iface_read(&f, NEAR, &err), 0);
+	CHECK_STR(f.name, NEAR);
+	CHECK_STR(f.kind, "veth");
+	CHECK_STR(f.driver, "veth");
+	CHECK(f.up && f.carrier && !f.loopback && !f.xdp);
+	CHECK_EQ(f.mtu, 1500);
+	CHECK(f.offloads_known && (f.offloads & KT_OFFLOAD_TSO) && (f.offloads & KT_OFFLOAD_TX_CSUM));
+	CHECK(!(f.offloads & KT_OFFLOAD_LRO));
+	CHECK_EQ(f.stamps, KT_STAMP_TX_SOFTWARE | KT_STAMP_RX_SOFTWARE);
+	CHECK_EQ(f.phc, -1);
+	CHECK(f.rx_queues >= 1 && f.tx_queues >= 1);
+	netns_run("ethtool -K " NEAR " tso off gro on >/dev/null");
+	netns_run("ip link set " NEAR " down mtu 9000");
+	CHECK_EQ(kt_iface_read(&f, NEAR, &err), 0);
+	CHECK(!f.up && !f.carrier && !(f.offloads & KT_OFFLOAD_TSO) && (f.offloads & KT_OFFLOAD_GRO));
+	CHECK_EQ(f.mtu, 9000);
+	CHECK_EQ(kt_iface_read(&f, "lo", &err), 0);
+	CHECK(f.loopback);
+	CHECK_STR(f.kind, "loopback");
+	CHECK_EQ(kt_iface_read(&f, "none", &err), -ENODEV);
+}
+
+TEST_MAIN(T(t_on_link), T(t_gateway), T(t_no_resolution_needed), T(t_loopback), T(t_unreachable), T(t_no_address),
+	  T(t_without_net_admin), T(t_cache), T(t_in_memory), T(t_facts))
