@@ -278,6 +278,38 @@ static void rx_rewrite(void)
 	CHECK_EQ(id, 5);
 }
 
+/*
+ * Out of another interface: what arrives at b leaves through a second link,
+ * whose far end is watched; B's host does not get it.
+ */
+static void rx_forward_out(void)
+{
+	struct suite_side side;
+	struct krx_rule r;
+	struct krx_stats s;
+
+	world();
+	r = from_port(40001, KRX_FORWARD);
+	r.out_ifindex = suite_side(&side);
+	if (!suite_can(KRX_DROP)) {
+		CHECK_EQ(krx_rules_replace(W.b.rx, &r, 1), -EOPNOTSUPP);
+		CHECK(strstr(krx_why(W.b.rx), "forward out of an interface"));
+		suite_side_down(&side);
+		return;
+	}
+	suite_rules(&r, 1);
+	for (unsigned int i = 0; i < 10; i++) {
+		send_from(40001, i, 1);
+		krx_pump(W.b.rx);
+	}
+	suite_expect(side.listener, 0, 10);
+	CHECK_EQ(host_got(40001), 0);
+	krx_get_stats(W.b.rx, &s);
+	CHECK_EQ(s.forwarded, 10);
+	suite_check_rx();
+	suite_side_down(&side);
+}
+
 /* Everything that comes in, of whatever kind, is counted once. */
 static void rx_identity(void)
 {
@@ -306,6 +338,6 @@ static void rx_identity(void)
 	suite_check_rx();
 }
 
-const struct kt_test suite_rx_cases[] = { T(rx_no_rule), T(rx_capture),	 T(rx_drop),   T(rx_capture_drop),
-					  T(rx_forward), T(rx_slices),	 T(rx_sample), T(rx_quota),
-					  T(rx_rewrite), T(rx_identity), { 0 } };
+const struct kt_test suite_rx_cases[] = { T(rx_no_rule), T(rx_capture),	    T(rx_drop),	    T(rx_capture_drop),
+					  T(rx_forward), T(rx_slices),	    T(rx_sample),   T(rx_quota),
+					  T(rx_rewrite), T(rx_forward_out), T(rx_identity), { 0 } };

@@ -28,7 +28,6 @@ struct suite_engine {
 };
 
 struct suite_end {
-	char name[32];
 	struct ktrxer *port;
 	struct ktx *tx;
 	struct krx *rx;
@@ -61,6 +60,16 @@ void suite_rx(const struct krx_opts *opts, bool lossless);
 void suite_down(void);
 /* Another listener on b. Freed with the world if it is not NULL then. */
 struct krx_listener *suite_listen(bool lossless);
+
+/* A second link from B to A, watched at its end in A. Returns B's interface number of it. */
+struct suite_side {
+	struct ktrxer *near; /* mem only: B's end, kept open */
+	struct ktrxer *port;
+	struct krx *rx;
+	struct krx_listener *listener;
+};
+uint32_t suite_side(struct suite_side *side);
+void suite_side_down(struct suite_side *side);
 
 bool suite_can(enum krx_op op); /* engine under test carries it out */
 

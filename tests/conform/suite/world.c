@@ -138,7 +138,7 @@ static void make_link(void)
 	enter(W.ns_a);
 }
 
-static void open_port(struct suite_end *end, const char *ifname)
+static void open_port(struct ktrxer **port, const char *ifname)
 {
 	KTRXER_OPTS(ktrxer_opts, o);
 	struct ktrxer_err err = { 0 };
@@ -147,10 +147,49 @@ static void open_port(struct suite_end *end, const char *ifname)
 	o.engine = W.engine.name;
 	o.xdp_mode = W.engine.xdp_mode;
 	o.promiscuous = true;
-	snprintf(end->name, sizeof(end->name), "%s", ifname);
-	ret = ktrxer_open(&end->port, ifname, &o, &err);
+	ret = ktrxer_open(port, ifname, &o, &err);
 	if (ret)
 		TEST_FAIL("%s: %s", ifname, err.text);
+}
+
+uint32_t suite_side(struct suite_side *side)
+{
+	KTRXER_OPTS(krx_listen_opts, lossless);
+	struct krx_rule all = { .op = KRX_CAPTURE };
+	struct ktrxer_info info;
+	uint32_t ifindex;
+
+	memset(side, 0, sizeof(*side));
+	if (W.engine.real) {
+		suite_ip('a', "link add ktd type veth peer name ktc netns %d", W.holder);
+		suite_ip('b', "link set ktc up");
+		suite_ip('a', "link set ktd up");
+		enter(W.ns_b);
+		ifindex = if_nametoindex("ktc");
+		enter(W.ns_a);
+		open_port(&side->port, "ktd");
+	} else {
+		open_port(&side->near, "conform.side/0");
+		open_port(&side->port, "conform.side/1");
+		ktrxer_get_info(side->near, &info);
+		ifindex = info.ifindex;
+	}
+	lossless.lossless = true;
+	if (krx_open(&side->rx, side->port, NULL, NULL) || krx_listen(&side->listener, side->rx, &lossless, NULL) ||
+	    krx_rules_replace(side->rx, &all, 1))
+		TEST_FAIL("the second link cannot be watched");
+	return ifindex;
+}
+
+void suite_side_down(struct suite_side *side)
+{
+	krx_unlisten(side->listener);
+	krx_close(side->rx);
+	ktrxer_close(side->port);
+	ktrxer_close(side->near);
+	memset(side, 0, sizeof(*side));
+	if (W.engine.real)
+		suite_ip('a', "link del ktd");
 }
 
 void suite_world(void)
@@ -162,13 +201,13 @@ void suite_world(void)
 		if (geteuid())
 			SKIP("needs root: it makes network namespaces");
 		make_link();
-		open_port(&W.a, "kta");
+		open_port(&W.a.port, "kta");
 		enter(W.ns_b);
-		open_port(&W.b, "ktb");
+		open_port(&W.b.port, "ktb");
 		enter(W.ns_a);
 	} else {
-		open_port(&W.a, "conform/0");
-		open_port(&W.b, "conform/1");
+		open_port(&W.a.port, "conform/0");
+		open_port(&W.b.port, "conform/1");
 		ktrxer_get_info(W.a.port, &info);
 		memcpy(W.mac_a, info.mac, 6);
 		ktrxer_get_info(W.b.port, &info);
