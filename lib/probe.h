@@ -89,6 +89,9 @@ int kt_probe_check(const struct ktrxer_probe *p, const char **why);
 enum ktrxer_answer kt_probe_match(const struct ktrxer_probe *p, const struct kt_packet *k, const u8 *frame, u32 caplen,
 				  bool any_port, struct ktrxer_match *m);
 
+/* What an ICMP error says became of the probe that it quotes; none for redirects and the like. */
+enum ktrxer_answer kt_probe_error_kind(const struct kt_packet *k);
+
 /* As ktrxer_probe_rules(), likewise. */
 int kt_probe_rules(const struct ktrxer_probe *p, u8 version, enum krx_op op, bool any_port, struct krx_rule *rules,
 		   unsigned int max);

@@ -209,6 +209,13 @@ static enum ktrxer_answer error_v6(u8 type, u8 code)
 	}
 }
 
+enum ktrxer_answer kt_probe_error_kind(const struct kt_packet *k)
+{
+	u8 type = (u8)(k->flow.dport >> 8), code = (u8)k->flow.dport;
+
+	return k->flow.version == 4 ? error_v4(type, code) : error_v6(type, code);
+}
+
 static bool match_quoted_transport(struct claim *c, const struct kt_packet *q, const u8 *quote)
 {
 	u8 proto = q->flow.proto;
@@ -232,8 +239,7 @@ static bool match_quoted_transport(struct claim *c, const struct kt_packet *q, c
 static enum ktrxer_answer match_error(struct claim *c, const struct kt_packet *k, const u8 *frame, u32 caplen)
 {
 	const u8 *quote = frame + k->payload_off;
-	u8 type = (u8)(k->flow.dport >> 8), code = (u8)k->flow.dport;
-	enum ktrxer_answer answer = c->version == 4 ? error_v4(type, code) : error_v6(type, code);
+	enum ktrxer_answer answer = kt_probe_error_kind(k);
 	u32 bytes = k->payload_bytes;
 	struct kt_packet q;
 
