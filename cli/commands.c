@@ -5,6 +5,7 @@
 #include "commands.h"
 
 const struct command *const cli_commands[] = {
+	&command_info,
 	&command_completion,
 	NULL,
 };
