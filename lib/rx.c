@@ -15,6 +15,7 @@
 
 #include "receiver.h"
 
+#define DOWN_NAP_NS 10000000u /* a wait on an interface that is down returns at once */
 #define THREAD_NAP_NS 100000000u /* how soon the thread notices that it should end, at the latest */
 
 static void init_sync(struct krx *rx)
@@ -42,6 +43,7 @@ static void *receiving(void *arg)
 {
 	struct krx *rx = arg;
 	const struct kt_engine *e = rx->port->engine;
+	const struct timespec nap = kt_ns_timespec(DOWN_NAP_NS);
 
 	prctl(PR_SET_NAME, "krx-pump", 0, 0, 0);
 	while (!kt_load_relaxed(&rx->stop)) {
@@ -50,8 +52,8 @@ static void *receiving(void *arg)
 		/* A link that is down can come up again; one that is gone cannot. */
 		if (n == -ENODEV)
 			break;
-		if (n <= 0)
-			e->rx_wait(rx->port, kt_port_now(rx->port) + THREAD_NAP_NS);
+		if (n <= 0 && e->rx_wait(rx->port, kt_port_now(rx->port) + THREAD_NAP_NS) < 0)
+			clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
 	}
 	return NULL;
 }
