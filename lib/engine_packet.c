@@ -92,9 +92,9 @@ static int packet_open(struct ktrxer *port, struct ktrxer_err *err)
 		ret = kt_err(err, errno, "\"%s\" cannot be made promiscuous: %s", port->ifname, strerror(errno));
 		goto err_tx;
 	}
-	p->rx_fd = bypass_socket(err);
+	p->rx_fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 	if (p->rx_fd < 0) {
-		ret = p->rx_fd;
+		ret = socket_err(err, errno);
 		goto err_tx;
 	}
 	p->nl = kt_netlink_open();
@@ -133,17 +133,6 @@ int kt_packet_link_state(struct kt_packet_priv *p, u32 ifindex, bool want_carrie
 	return link.up && (link.carrier || !want_carrier) ? 0 : -ENETDOWN;
 }
 
-static int packet_rx_forward(struct ktrxer *port, u32 ifindex, const u8 *frame, u32 len)
-{
-	struct kt_packet_priv *p = port->priv;
-	struct sockaddr_ll to = { .sll_family = AF_PACKET, .sll_ifindex = (int)ifindex };
-
-	/* Not tx_fd: the kernel counts what that one sends, and another thread may be sending. */
-	if (sendto(p->rx_fd, frame, len, MSG_DONTWAIT, (struct sockaddr *)&to, sizeof(to)) < 0)
-		return errno == ENXIO ? -ENODEV : -errno;
-	return 0;
-}
-
 const struct kt_engine kt_engine_packet = {
 	.name = "packet",
 	.needs = "CAP_NET_RAW",
@@ -165,5 +154,4 @@ const struct kt_engine kt_engine_packet = {
 	.rx_wait = kt_packet_rx_wait,
 	.rx_fd = kt_packet_rx_fd,
 	.rx_counts = kt_packet_rx_counts,
-	.rx_forward = packet_rx_forward,
 };

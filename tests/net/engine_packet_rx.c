@@ -403,31 +403,6 @@ static void t_promiscuous(void)
 	free(port.priv);
 }
 
-/* Out of far's interface, so back to near; and never more than the link carries. */
-static void t_forward(void)
-{
-	struct krx_opts opts = { .sz = sizeof(opts) };
-	struct ktrxer *c;
-
-	set_up();
-	netns_enter(netns_near);
-	c = open_port(NEAR);
-	CHECK_EQ(E->rx_open(c, &opts, NULL), 0);
-	launch(1);
-	receive(1);
-	CHECK_EQ(E->rx_forward(b, b->ifindex, frames[0].data, frames[0].caplen), 0);
-	CHECK_EQ(E->rx_forward(b, 9999, frames[0].data, frames[0].caplen), -ENODEV);
-	CHECK_EQ(E->rx_forward(b, b->ifindex, frames[0].data, 1600), -EMSGSIZE);
-	E->rx_release(b, verdict, 1);
-	CHECK_EQ(E->rx_wait(c, kt_clock_now(KTRXER_CLOCK_MONOTONIC) + PATIENCE), 1);
-	CHECK_EQ(E->rx_peek(c, frames, N), 1);
-	CHECK_MEM(frames[0].data, slots[0].data, 60);
-	E->rx_release(c, verdict, 1);
-	E->rx_close(c);
-	port_close(c);
-	close_ports();
-}
-
 TEST_MAIN(T(t_whole_frames), T(t_ring_wraps), T(t_losses_are_counted), T(t_held_ring), T(t_vlan_tags),
 	  T(t_checksum_of_offload), T(t_outgoing), T(t_merged), T(t_down_up_and_gone), T(t_down_while_polling),
-	  T(t_opened_again), T(t_promiscuous), T(t_forward))
+	  T(t_opened_again), T(t_promiscuous))
