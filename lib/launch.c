@@ -94,26 +94,49 @@ u64 kt_launch_spin(const struct ktx *tx, u64 now, u64 ns)
 	return tx->o.no_spin ? 0 : spin;
 }
 
-/* Due probes into tx->batch; those whose window has passed end as late. Lock held. */
-static u32 collect(struct ktx *tx, u64 now)
+/* Probes due at until_ns into tx->batch, behind the at that are there. Returns how many there are then. Lock held. */
+static u32 collect(struct ktx *tx, u32 at, u64 until_ns)
 {
 	const struct kt_schedule_entry *e;
-	u32 n = 0;
 
-	while ((e = kt_schedule_first(&tx->schedule)) && e->time_ns <= now) {
+	while ((e = kt_schedule_first(&tx->schedule)) && e->time_ns <= until_ns) {
 		u32 item = kt_schedule_pop(&tx->schedule);
-		struct kt_pending *p = &tx->pending[item];
 
-		if (p->window_ns && now - p->done.scheduled_ns > p->window_ns && now > p->done.scheduled_ns) {
-			kt_probe_end(tx, item, KTX_LATE, p->done.reason);
+		tx->pending[item].place = KT_PLACE_LAUNCHING;
+		tx->slots[item].state = KT_TX_READY;
+		tx->batch[at] = &tx->slots[item];
+		tx->batch_items[at++] = item;
+	}
+	return at;
+}
+
+static bool is_late(const struct kt_pending *p, u64 now)
+{
+	return p->window_ns && now > p->done.scheduled_ns && now - p->done.scheduled_ns > p->window_ns;
+}
+
+/*
+ * Those of the batch whose window has passed end as late; the others move
+ * together. Without the lock, which is taken only if there is one: this is
+ * the last thing before the driver call.
+ */
+static u32 drop_late(struct ktx *tx, u32 from, u32 n, u64 now)
+{
+	u32 kept = from;
+
+	for (u32 i = from; i < n; i++) {
+		u32 item = tx->batch_items[i];
+
+		if (KT_UNLIKELY(is_late(&tx->pending[item], now))) {
+			pthread_mutex_lock(&tx->lock);
+			kt_probe_end(tx, item, KTX_LATE, tx->pending[item].done.reason);
+			pthread_mutex_unlock(&tx->lock);
 			continue;
 		}
-		p->place = KT_PLACE_LAUNCHING;
-		tx->slots[item].state = KT_TX_READY;
-		tx->batch[n] = &tx->slots[item];
-		tx->batch_items[n++] = item;
+		tx->batch[kept] = tx->batch[i];
+		tx->batch_items[kept++] = item;
 	}
-	return n;
+	return kept;
 }
 
 /* What became of one try. Returns true if the same slot must be tried again at once. Lock held. */
@@ -179,32 +202,94 @@ static u32 settle_tried(struct ktx *tx, u32 i, u32 tried)
 	return to;
 }
 
-u32 kt_launch_due(struct ktx *tx)
+/* The batch's probes from i to n to the driver, until each is settled. launch_lock held. */
+static void launch_batch(struct ktx *tx, u32 i, u32 n)
 {
-	u32 n, i = 0;
-
-	pthread_mutex_lock(&tx->launch_lock);
-	pthread_mutex_lock(&tx->lock);
-	n = collect(tx, kt_port_now(tx->port));
+	n = drop_late(tx, i, n, kt_port_now(tx->port));
 	while (i < n) {
-		int tried;
+		int tried = tx->port->engine->tx_launch(tx->port, tx->batch + i, n - i);
 
-		pthread_mutex_unlock(&tx->lock);
-		tried = tx->port->engine->tx_launch(tx->port, tx->batch + i, n - i);
 		pthread_mutex_lock(&tx->lock);
 		tx->stats.batches++;
 		if (tried <= 0) { /* 0 would never end: an engine must try at least one */
 			fail_rest(tx, i, n, tried ? -tried : EIO);
-			break;
+			i = n;
+		} else {
+			i = settle_tried(tx, i, (u32)tried);
 		}
-		i = settle_tried(tx, i, (u32)tried);
+		pthread_mutex_unlock(&tx->lock);
 	}
+}
+
+static void tell_news(struct ktx *tx)
+{
+	pthread_mutex_lock(&tx->lock);
 	kt_launch_reap(tx);
 	if (tx->done.n)
 		pthread_cond_broadcast(&tx->news);
 	pthread_mutex_unlock(&tx->lock);
+}
+
+void kt_launch_due(struct ktx *tx)
+{
+	u32 n;
+
+	pthread_mutex_lock(&tx->launch_lock);
+	pthread_mutex_lock(&tx->lock);
+	n = collect(tx, 0, kt_port_now(tx->port));
+	pthread_mutex_unlock(&tx->lock);
+	launch_batch(tx, 0, n);
+	tell_news(tx);
 	pthread_mutex_unlock(&tx->launch_lock);
-	return n;
+}
+
+/*
+ * Whatever was submitted meanwhile for an earlier time than ns leaves first,
+ * behind the n that wait in the batch. Returns false when the sender closes. launch_lock held.
+ */
+static bool launch_earlier(struct ktx *tx, u32 n, u64 ns)
+{
+	const struct kt_schedule_entry *e;
+	u64 earlier = 0;
+	u32 end = n;
+	bool open;
+
+	pthread_mutex_lock(&tx->lock);
+	open = !tx->stop;
+	e = kt_schedule_first(&tx->schedule);
+	if (e && e->time_ns < ns) {
+		earlier = e->time_ns;
+		end = collect(tx, n, earlier);
+	}
+	pthread_mutex_unlock(&tx->lock);
+	if (end > n) {
+		kt_port_wait(tx->port, earlier, UINT64_MAX, NULL, 0);
+		launch_batch(tx, n, end);
+	}
+	return open;
+}
+
+void kt_launch_at(struct ktx *tx, u64 ns)
+{
+	bool open = true;
+	u32 n;
+
+	pthread_mutex_lock(&tx->launch_lock);
+	pthread_mutex_lock(&tx->lock);
+	n = collect(tx, 0, ns);
+	pthread_mutex_unlock(&tx->lock);
+	/* Everything is ready: between the clock showing ns and the driver call lies next to nothing. */
+	while (open) {
+		u32 seen = kt_load_acquire(&tx->kick);
+
+		open = launch_earlier(tx, n, ns);
+		kt_port_wait(tx->port, ns, tx->o.no_spin ? 0 : UINT64_MAX, open ? &tx->kick : NULL, seen);
+		if (kt_port_now(tx->port) >= ns)
+			break;
+	}
+	launch_batch(tx, 0, n);
+	tell_news(tx);
+	pthread_mutex_unlock(&tx->launch_lock);
 }
 
 void kt_launch_reap(struct ktx *tx)
@@ -262,11 +347,8 @@ static void *launcher(void *arg)
 	prctl(PR_SET_NAME, "ktx-launch", 0, 0, 0);
 	pthread_mutex_lock(&tx->lock);
 	while ((next = await_work(tx))) {
-		u32 seen = kt_load_relaxed(&tx->kick);
-
 		pthread_mutex_unlock(&tx->lock);
-		kt_port_wait(tx->port, next, tx->o.no_spin ? 0 : UINT64_MAX, &tx->kick, seen);
-		kt_launch_due(tx);
+		kt_launch_at(tx, next);
 		pthread_mutex_lock(&tx->lock);
 	}
 	pthread_mutex_unlock(&tx->lock);
@@ -313,7 +395,7 @@ void kt_launcher_stop(struct ktx *tx)
 		return;
 	pthread_mutex_lock(&tx->lock);
 	tx->stop = true;
-	kt_store_relaxed(&tx->kick, tx->kick + 1);
+	kt_store_release(&tx->kick, tx->kick + 1);
 	pthread_cond_signal(&tx->work);
 	pthread_mutex_unlock(&tx->lock);
 	pthread_join(tx->thread, NULL);

@@ -74,8 +74,11 @@ void kt_fifo_init(struct kt_fifo *f);
 void kt_fifo_put(struct ktx *tx, struct kt_fifo *f, u32 item, enum kt_probe_place place);
 u32 kt_fifo_get(struct ktx *tx, struct kt_fifo *f);
 
-/* Launches what is due; takes and leaves no lock. Returns the number launched. */
-u32 kt_launch_due(struct ktx *tx);
+/* Launches what is due now; takes and leaves no lock. */
+void kt_launch_due(struct ktx *tx);
+
+/* Makes the probes due at ns ready, spins until then, launches them. For ns a short time ahead. */
+void kt_launch_at(struct ktx *tx, u64 ns);
 
 /* Moves in-flight probes that the device has finished to done. Lock held. */
 void kt_launch_reap(struct ktx *tx);

@@ -175,7 +175,7 @@ static void schedule_train(struct ktx *tx)
 		kt_schedule_add(&tx->schedule, item, launch);
 	}
 	if (!first || launch < first)
-		kt_store_relaxed(&tx->kick, tx->kick + 1);
+		kt_store_release(&tx->kick, tx->kick + 1);
 }
 
 static void accept(struct ktx *tx, const struct ktx_probe *p, u64 now)
@@ -228,31 +228,55 @@ KTRXER_API int ktx_submit(struct ktx *tx, const struct ktx_probe *probes, unsign
 	return i ? (int)i : ret;
 }
 
+/*
+ * Without a thread: waits for the next launch, if it comes before until_ns,
+ * and launches; else waits until until_ns. 0, or -EINTR.
+ */
+static int step(struct ktx *tx, u64 until_ns)
+{
+	u64 next = ktx_next_launch(tx), now = kt_port_now(tx->port), wake, spin;
+	bool launch = next && next <= until_ns;
+
+	wake = launch ? next : until_ns;
+	/* Devices that finish later are asked again within 100 us. */
+	if (tx->in_flight.n && wake > now + 100000) {
+		wake = now + 100000;
+		launch = false;
+	}
+	if (!launch)
+		return kt_port_wait(tx->port, wake, 0, NULL, 0);
+	if (wake > now && !kt_port_virtual(tx->port)) {
+		spin = kt_launch_spin(tx, now, wake);
+		if (spin < wake - now && kt_port_wait(tx->port, wake - spin, 0, NULL, 0))
+			return -EINTR;
+	}
+	kt_launch_at(tx, wake);
+	return 0;
+}
+
+static u32 done_count(struct ktx *tx, bool *idle)
+{
+	u32 n;
+
+	pthread_mutex_lock(&tx->lock);
+	n = tx->done.n;
+	*idle = !kt_launch_next(tx) && !tx->in_flight.n;
+	pthread_mutex_unlock(&tx->lock);
+	return n;
+}
+
 KTRXER_API int ktx_run(struct ktx *tx, uint64_t until_ns)
 {
-	int n;
+	bool idle;
+	u32 n;
 
 	if (tx->has_thread)
 		return -EINVAL;
 	for (;;) {
-		u64 next, now;
-
 		kt_launch_due(tx);
-		pthread_mutex_lock(&tx->lock);
-		next = kt_launch_next(tx);
-		n = (int)tx->done.n;
-		pthread_mutex_unlock(&tx->lock);
-		if (!until_ns || (!next && !tx->in_flight.n))
-			return n;
-		now = kt_port_now(tx->port);
-		if (now >= until_ns)
-			return n;
-		if (!next || next > until_ns)
-			next = until_ns;
-		if (tx->in_flight.n && next > now + 100000)
-			next = now + 100000;
-		if (next > now && kt_port_wait(tx->port, next, kt_launch_spin(tx, now, next), NULL, 0) == -EINTR)
-			return n;
+		n = done_count(tx, &idle);
+		if (!until_ns || idle || kt_port_now(tx->port) >= until_ns || step(tx, until_ns))
+			return (int)n;
 	}
 }
 
@@ -304,21 +328,11 @@ KTRXER_API int ktx_wait(struct ktx *tx, uint64_t timeout_ns)
 	if (tx->has_thread)
 		return wait_threaded(tx, until);
 	for (;;) {
-		u64 now, next;
+		bool idle;
 		int n = ktx_run(tx, 0);
 
-		if (n)
-			return n;
-		now = kt_port_now(tx->port);
-		if (now >= until)
-			return 0;
-		next = ktx_next_launch(tx);
-		if (!next || next > until)
-			next = until;
-		if (tx->in_flight.n && next > now + 100000)
-			next = now + 100000;
-		if (kt_port_wait(tx->port, next, kt_launch_spin(tx, now, next), NULL, 0) == -EINTR)
-			return 0;
+		if (n || kt_port_now(tx->port) >= until || step(tx, until))
+			return n ? n : (int)done_count(tx, &idle);
 	}
 }
 
