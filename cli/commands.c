@@ -6,6 +6,7 @@
 
 const struct command *const cli_commands[] = {
 	&command_info,
+	&command_send,
 	&command_completion,
 	NULL,
 };
