@@ -31,6 +31,8 @@ endif
 # Compilers may differ in what they warn about; these all of them know.
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual \
 	-Wvla -Wundef -Wformat=2 -Wno-format-nonliteral -Wno-unused-parameter
+# clang looks into the kernel's netlink macros, which cast const away and mix signs.
+WARN += $(if $(findstring clang,$(CC)),-Wno-cast-qual -Wno-sign-compare)
 CFLAGS ?= -g
 KT_CFLAGS := -std=gnu11 -O$(O) $(WARN) -fvisibility=hidden -fno-strict-aliasing -D_GNU_SOURCE -MMD -MP
 LDLIBS := -lpthread
@@ -94,7 +96,14 @@ help:
 
 # --- library -----------------------------------------------------------------
 
-$(BUILD)/%.o: %.c
+# What objects are made from besides their source: when it changes, all are made again.
+MADE_WITH := $(CC) $(KT_CFLAGS) $(CFLAGS) $(LDFLAGS) $(LDLIBS) $(LIB_SRC) $(CLI_SRC)
+.PHONY: always
+$(BUILD)/made-with: always
+	@mkdir -p $(@D)
+	@echo '$(MADE_WITH)' | cmp -s - $@ || echo '$(MADE_WITH)' > $@
+
+$(BUILD)/%.o: %.c $(BUILD)/made-with
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(KT_CFLAGS) $(CFLAGS) -fPIC -c -o $@ $<

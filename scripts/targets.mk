@@ -10,7 +10,8 @@ deps-build deps-run deps-test deps-bench: deps-%:
 hand-back:
 	@[ -z "$$SUDO_UID" ] || chown -R "$$SUDO_UID:$$SUDO_GID" $(wildcard $(BUILD) out)
 
-QUIET := --no-print-directory -s
+# For makes inside makes: quiet, and on all CPUs unless -j was given.
+QUIET = --no-print-directory -s say= $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # Dependencies come first, and then a make of its own finds what was installed.
 run: deps-run
@@ -38,9 +39,9 @@ check: freestanding tests
 
 # The same tests in builds that watch memory, undefined behaviour and threads.
 asan:
-	$(MAKE) $(QUIET) SAN=address,undefined O=1 BUILD=$(BUILD)/asan tests
+	@$(MAKE) $(QUIET) SAN=address,undefined O=1 BUILD=$(BUILD)/asan tests
 tsan:
-	$(MAKE) $(QUIET) SAN=thread O=1 BUILD=$(BUILD)/tsan tests
+	@$(MAKE) $(QUIET) SAN=thread O=1 BUILD=$(BUILD)/tsan tests
 san: asan tsan
 	tests/run.sh --build $(BUILD) -j 2 $(call PRESENT,$(SAN_SUITES))
 
@@ -57,16 +58,17 @@ fuzz:
 fuzzers: $(FUZZ_BIN)
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(BUILD)/libcli.a $(BUILD)/libktrxer.a
 	@mkdir -p $(@D)
-	$(CC) $(KT_CFLAGS) $(CFLAGS) -I. -fsanitize=fuzzer $(LDFLAGS) -o $@ $< $(BUILD)/libcli.a $(BUILD)/libktrxer.a \
-		$(LDLIBS) -lm
+	$(call say,CC)
+	$(Q)$(CC) $(KT_CFLAGS) $(CFLAGS) -I. -fsanitize=fuzzer $(LDFLAGS) -o $@ $< $(BUILD)/libcli.a \
+		$(BUILD)/libktrxer.a $(LDLIBS) -lm
 
 # --- other compilers and machines ----------------------------------------------------
 
 # Without libpcap, libbpf and libxdp, as a small router would have it.
 MULTIARCH = $(shell gcc -print-multiarch)
 musl:
-	$(MAKE) $(QUIET) CC=musl-gcc BARE=1 STATIC=1 BUILD=$(BUILD)/musl \
-		CFLAGS="-Os -idirafter /usr/include -idirafter /usr/include/$(MULTIARCH)" \
+	@$(MAKE) $(QUIET) CC=musl-gcc BARE=1 STATIC=1 BUILD=$(BUILD)/musl \
+		CFLAGS="-Os -Wno-format-truncation -idirafter /usr/include -idirafter /usr/include/$(MULTIARCH)" \
 		$(BUILD)/musl/ktrxer $(TEST_BIN:$(BUILD)/%=$(BUILD)/musl/%)
 	@cp $(BUILD)/musl/ktrxer $(BUILD)/musl/ktrxer.stripped && strip $(BUILD)/musl/ktrxer.stripped
 	@echo "musl, static, stripped: $$(stat -c %s $(BUILD)/musl/ktrxer.stripped) bytes"
@@ -74,10 +76,10 @@ musl:
 CROSS := aarch64-linux-gnu mipsel-linux-gnu
 cross: $(CROSS:%=cross-%)
 cross-%:
-	$(MAKE) $(QUIET) CC=$*-gcc AR=$*-ar LD=$*-ld BARE=1 BUILD=$(BUILD)/$* all $(TEST_BIN:$(BUILD)/%=$(BUILD)/$*/%)
+	@$(MAKE) $(QUIET) CC=$*-gcc AR=$*-ar LD=$*-ld BARE=1 BUILD=$(BUILD)/$* all $(TEST_BIN:$(BUILD)/%=$(BUILD)/$*/%)
 
 clang:
-	$(MAKE) $(QUIET) CC=clang BUILD=$(BUILD)/clang tests
+	@$(MAKE) $(QUIET) CC=clang BUILD=$(BUILD)/clang tests
 
 # --- installing -----------------------------------------------------------------------
 
