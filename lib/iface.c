@@ -119,8 +119,8 @@ static void read_kind(struct kt_iface *f, const struct rtattr *info)
 	if (info)
 		kt_netlink_nested(info, a, IFLA_INFO_KIND);
 	if (a[IFLA_INFO_KIND])
-		snprintf(f->kind, sizeof(f->kind), "%.*s", (int)RTA_PAYLOAD(a[IFLA_INFO_KIND]),
-			 (const char *)RTA_DATA(a[IFLA_INFO_KIND]));
+		snprintf(f->kind, sizeof(f->kind), "%.*s", (int)kt_netlink_bytes(a[IFLA_INFO_KIND]),
+			 (const char *)kt_netlink_data(a[IFLA_INFO_KIND]));
 	else
 		snprintf(f->kind, sizeof(f->kind), "%s", f->loopback ? "loopback" : "physical");
 }
@@ -131,12 +131,13 @@ static bool xdp_attached(const struct rtattr *xdp)
 
 	if (xdp)
 		kt_netlink_nested(xdp, a, IFLA_XDP_ATTACHED);
-	return a[IFLA_XDP_ATTACHED] && RTA_PAYLOAD(a[IFLA_XDP_ATTACHED]) && *(const u8 *)RTA_DATA(a[IFLA_XDP_ATTACHED]);
+	return a[IFLA_XDP_ATTACHED] && kt_netlink_bytes(a[IFLA_XDP_ATTACHED]) &&
+	       *(const u8 *)kt_netlink_data(a[IFLA_XDP_ATTACHED]);
 }
 
 static int read_link(const struct nlmsghdr *h, struct kt_iface *f)
 {
-	const struct ifinfomsg *i = NLMSG_DATA(h);
+	const struct ifinfomsg *i = kt_netlink_body(h);
 	const struct rtattr *a[IFLA_XDP + 1];
 	struct rtnl_link_stats64 st;
 
@@ -146,20 +147,20 @@ static int read_link(const struct nlmsghdr *h, struct kt_iface *f)
 	if (!a[IFLA_IFNAME])
 		return -EPROTO;
 	memset(f, 0, sizeof(*f));
-	snprintf(f->name, sizeof(f->name), "%.*s", (int)RTA_PAYLOAD(a[IFLA_IFNAME]),
-		 (const char *)RTA_DATA(a[IFLA_IFNAME]));
+	snprintf(f->name, sizeof(f->name), "%.*s", (int)kt_netlink_bytes(a[IFLA_IFNAME]),
+		 (const char *)kt_netlink_data(a[IFLA_IFNAME]));
 	f->index = (u32)i->ifi_index;
 	f->hw_type = i->ifi_type;
 	read_flags(f, i->ifi_flags);
 	f->mtu = kt_netlink_u32(a[IFLA_MTU]);
 	f->rx_queues = kt_netlink_u32(a[IFLA_NUM_RX_QUEUES]);
 	f->tx_queues = kt_netlink_u32(a[IFLA_NUM_TX_QUEUES]);
-	if (a[IFLA_ADDRESS] && RTA_PAYLOAD(a[IFLA_ADDRESS]) == 6)
-		memcpy(f->mac, RTA_DATA(a[IFLA_ADDRESS]), 6);
+	if (a[IFLA_ADDRESS] && kt_netlink_bytes(a[IFLA_ADDRESS]) == 6)
+		memcpy(f->mac, kt_netlink_data(a[IFLA_ADDRESS]), 6);
 	read_kind(f, a[IFLA_LINKINFO]);
 	f->xdp = xdp_attached(a[IFLA_XDP]);
-	if (a[IFLA_STATS64] && RTA_PAYLOAD(a[IFLA_STATS64]) >= offsetof(struct rtnl_link_stats64, multicast)) {
-		memcpy(&st, RTA_DATA(a[IFLA_STATS64]), offsetof(struct rtnl_link_stats64, multicast));
+	if (a[IFLA_STATS64] && kt_netlink_bytes(a[IFLA_STATS64]) >= offsetof(struct rtnl_link_stats64, multicast)) {
+		memcpy(&st, kt_netlink_data(a[IFLA_STATS64]), offsetof(struct rtnl_link_stats64, multicast));
 		f->rx_dropped = st.rx_dropped;
 		f->tx_dropped = st.tx_dropped;
 	}

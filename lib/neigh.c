@@ -32,7 +32,7 @@ static void set_addr(struct ktrxer_addr *a, u8 family, const void *bytes, size_t
 
 static int read_route(const struct nlmsghdr *h, void *ctx)
 {
-	const struct rtmsg *m = NLMSG_DATA(h);
+	const struct rtmsg *m = kt_netlink_body(h);
 	const struct rtattr *a[RTA_VIA + 1], *metrics[RTAX_MTU + 1] = { NULL };
 	struct kt_route *r = ctx;
 
@@ -42,14 +42,16 @@ static int read_route(const struct nlmsghdr *h, void *ctx)
 	r->type = m->rtm_type;
 	r->ifindex = kt_netlink_u32(a[RTA_OIF]);
 	if (a[RTA_PREFSRC])
-		set_addr(&r->src, m->rtm_family, RTA_DATA(a[RTA_PREFSRC]), RTA_PAYLOAD(a[RTA_PREFSRC]));
+		set_addr(&r->src, m->rtm_family, kt_netlink_data(a[RTA_PREFSRC]), kt_netlink_bytes(a[RTA_PREFSRC]));
 	if (a[RTA_GATEWAY]) {
-		set_addr(&r->next_hop, m->rtm_family, RTA_DATA(a[RTA_GATEWAY]), RTA_PAYLOAD(a[RTA_GATEWAY]));
-	} else if (a[RTA_VIA] && RTA_PAYLOAD(a[RTA_VIA]) > sizeof(struct rtvia)) {
+		set_addr(&r->next_hop, m->rtm_family, kt_netlink_data(a[RTA_GATEWAY]),
+			 kt_netlink_bytes(a[RTA_GATEWAY]));
+	} else if (a[RTA_VIA] && kt_netlink_bytes(a[RTA_VIA]) > sizeof(struct rtvia)) {
 		/* an IPv4 route by way of an IPv6 neighbour (RFC 5549) */
-		const struct rtvia *via = RTA_DATA(a[RTA_VIA]);
+		const struct rtvia *via = kt_netlink_data(a[RTA_VIA]);
 
-		set_addr(&r->next_hop, (u8)via->rtvia_family, via->rtvia_addr, RTA_PAYLOAD(a[RTA_VIA]) - sizeof(*via));
+		set_addr(&r->next_hop, (u8)via->rtvia_family, via->rtvia_addr,
+			 kt_netlink_bytes(a[RTA_VIA]) - sizeof(*via));
 	}
 	if (a[RTA_METRICS])
 		kt_netlink_nested(a[RTA_METRICS], metrics, RTAX_MTU);
@@ -101,7 +103,7 @@ struct neigh {
 
 static int read_neigh(const struct nlmsghdr *h, void *ctx)
 {
-	const struct ndmsg *m = NLMSG_DATA(h);
+	const struct ndmsg *m = kt_netlink_body(h);
 	const struct rtattr *a[NDA_LLADDR + 1];
 	struct neigh *n = ctx;
 
@@ -109,13 +111,14 @@ static int read_neigh(const struct nlmsghdr *h, void *ctx)
 		return -EPROTO;
 	kt_netlink_attrs(h, sizeof(*m), a, NDA_LLADDR);
 	if ((u32)m->ndm_ifindex != n->ifindex || m->ndm_family != family_of(n->hop) || !a[NDA_DST] ||
-	    RTA_PAYLOAD(a[NDA_DST]) < bytes_of(n->hop) || memcmp(RTA_DATA(a[NDA_DST]), n->hop->bytes, bytes_of(n->hop)))
+	    kt_netlink_bytes(a[NDA_DST]) < bytes_of(n->hop) ||
+	    memcmp(kt_netlink_data(a[NDA_DST]), n->hop->bytes, bytes_of(n->hop)))
 		return 0; /* another one, in a dump */
 	n->found = true;
 	n->state = m->ndm_state;
-	n->has_mac = a[NDA_LLADDR] && RTA_PAYLOAD(a[NDA_LLADDR]) == 6;
+	n->has_mac = a[NDA_LLADDR] && kt_netlink_bytes(a[NDA_LLADDR]) == 6;
 	if (n->has_mac)
-		memcpy(n->mac, RTA_DATA(a[NDA_LLADDR]), 6);
+		memcpy(n->mac, kt_netlink_data(a[NDA_LLADDR]), 6);
 	return 0;
 }
 

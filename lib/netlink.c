@@ -63,7 +63,7 @@ static int answer(const struct nlmsghdr *h, const struct kt_netlink_req *r,
 	if (h->nlmsg_type == NLMSG_ERROR) {
 		if (h->nlmsg_len < NLMSG_LENGTH(sizeof(struct nlmsgerr)))
 			return -EPROTO;
-		return ((const struct nlmsgerr *)NLMSG_DATA(h))->error;
+		return ((const struct nlmsgerr *)kt_netlink_body(h))->error;
 	}
 	if (fn)
 		ret = fn(h, ctx);
@@ -85,51 +85,58 @@ int kt_netlink_ask(int fd, struct kt_netlink_req *r, int (*fn)(const struct nlms
 		return -errno;
 	for (;;) {
 		ssize_t got = recv(fd, buf, sizeof(buf), 0);
-		const struct nlmsghdr *h = (const struct nlmsghdr *)buf;
-		int left;
 
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
 			return errno == EAGAIN ? -ETIMEDOUT : -errno;
-		for (left = (int)got; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
+		for (size_t at = 0; at + sizeof(struct nlmsghdr) <= (size_t)got;) {
+			const struct nlmsghdr *h = (const void *)(buf + at);
 			bool stopped = false;
-			int ret = answer(h, r, fn, ctx, &stopped);
+			int ret;
 
+			if (h->nlmsg_len < sizeof(*h) || h->nlmsg_len > (size_t)got - at)
+				return -EPROTO;
+			ret = answer(h, r, fn, ctx, &stopped);
 			if (stopped || ret <= 0)
 				return ret;
+			at += NLMSG_ALIGN(h->nlmsg_len);
 		}
 	}
 }
 
-static void attrs(const struct rtattr *a, int left, const struct rtattr **out, u16 max)
+static void attrs(const u8 *data, size_t bytes, const struct rtattr **out, u16 max)
 {
 	memset(out, 0, (max + 1u) * sizeof(*out));
-	for (; RTA_OK(a, left); a = RTA_NEXT(a, left)) {
+	for (size_t at = 0; at + sizeof(struct rtattr) <= bytes;) {
+		const struct rtattr *a = (const void *)(data + at);
 		u16 type = a->rta_type & NLA_TYPE_MASK;
 
+		if (a->rta_len < sizeof(*a) || a->rta_len > bytes - at)
+			return;
 		if (type <= max)
 			out[type] = a;
+		at += RTA_ALIGN(a->rta_len);
 	}
 }
 
 void kt_netlink_attrs(const struct nlmsghdr *h, u32 body_bytes, const struct rtattr **out, u16 max)
 {
-	int left = (int)h->nlmsg_len - (int)NLMSG_SPACE(body_bytes);
+	size_t before = NLMSG_SPACE(body_bytes);
 
-	attrs((const struct rtattr *)((const u8 *)h + NLMSG_SPACE(body_bytes)), left, out, max);
+	attrs((const u8 *)h + before, h->nlmsg_len > before ? h->nlmsg_len - before : 0, out, max);
 }
 
 void kt_netlink_nested(const struct rtattr *a, const struct rtattr **out, u16 max)
 {
-	attrs((const struct rtattr *)RTA_DATA(a), a ? (int)RTA_PAYLOAD(a) : 0, out, max);
+	attrs(kt_netlink_data(a), kt_netlink_bytes(a), out, max);
 }
 
 u32 kt_netlink_u32(const struct rtattr *a)
 {
 	u32 v = 0;
 
-	if (a && RTA_PAYLOAD(a) >= sizeof(v))
-		memcpy(&v, RTA_DATA(a), sizeof(v));
+	if (a && kt_netlink_bytes(a) >= sizeof(v))
+		memcpy(&v, kt_netlink_data(a), sizeof(v));
 	return v;
 }

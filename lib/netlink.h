@@ -32,6 +32,22 @@ void kt_netlink_put(struct kt_netlink_req *r, u16 type, const void *data, u32 by
  */
 int kt_netlink_ask(int fd, struct kt_netlink_req *r, int (*fn)(const struct nlmsghdr *h, void *ctx), void *ctx);
 
+/* What follows a message's header, an attribute's header, and how much that is; the macros of the same lose const. */
+static inline const void *kt_netlink_body(const struct nlmsghdr *h)
+{
+	return (const u8 *)h + NLMSG_HDRLEN;
+}
+
+static inline const void *kt_netlink_data(const struct rtattr *a)
+{
+	return (const u8 *)a + RTA_LENGTH(0);
+}
+
+static inline u32 kt_netlink_bytes(const struct rtattr *a)
+{
+	return a->rta_len - (u32)RTA_LENGTH(0);
+}
+
 /* Attributes by type, out[0 .. max]; those behind a fixed part of body_bytes. */
 void kt_netlink_attrs(const struct nlmsghdr *h, u32 body_bytes, const struct rtattr **out, u16 max);
 /* A nested attribute's own. */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /* Engine packet, sending: every frame has the fate that the other side saw. */
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/if_tun.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 #include "lib/port.h"
 #include "tests/engine.h"
@@ -351,6 +353,43 @@ static void t_no_right(void)
 	CHECK_EQ(status, 0);
 }
 
+/* CAP_NET_RAW is enough for both directions. */
+static int send_and_receive_with_net_raw(void)
+{
+	struct __user_cap_header_struct h = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct d[2] = { { 0 } };
+	struct krx_opts opts = { .sz = sizeof(opts) };
+	struct ktrxer_err err = { 0 };
+
+	d[0].effective = d[0].permitted = 1u << CAP_NET_RAW;
+	if (syscall(SYS_capset, &h, d))
+		return 1;
+	a = port_open(E, "lo", &err);
+	if (!a || E->tx_open(a, slots, 1, FRAME_BYTES, true, &err) || E->rx_open(a, &opts, &err))
+		return 2;
+	batch[0] = &slots[0];
+	put_frame(&slots[0], 0, 60);
+	if (launch(1) != 1 || slots[0].state != KT_TX_SENT || !slots[0].stamp_ns)
+		return 3;
+	if (E->rx_wait(a, kt_clock_now(KTRXER_CLOCK_MONOTONIC) + 2 * KT_NSEC_PER_SEC) != 1)
+		return 4;
+	return E->rx_peek(a, frames, N) == 1 && !memcmp(frames[0].data, slots[0].data, 60) ? 0 : 5;
+}
+
+static void t_net_raw_is_enough(void)
+{
+	int status;
+	pid_t pid;
+
+	close_ports();
+	netns_pair(true);
+	pid = fork();
+	if (!pid)
+		_exit(send_and_receive_with_net_raw());
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK_EQ(status, 0);
+}
+
 static void t_no_memory(void)
 {
 	struct krx_opts opts = { .sz = sizeof(opts), .ring_bytes = 64 << 20 };
@@ -374,4 +413,5 @@ static void t_no_memory(void)
 }
 
 TEST_MAIN(T(t_sent_is_received), T(t_launch_clock_tai), T(t_too_long), T(t_jumbo), T(t_down_and_up), T(t_removed),
-	  T(t_driver_refuses), T(t_flood), T(t_kernel_stamps), T(t_refused_devices), T(t_no_right), T(t_no_memory))
+	  T(t_driver_refuses), T(t_flood), T(t_kernel_stamps), T(t_refused_devices), T(t_no_right),
+	  T(t_net_raw_is_enough), T(t_no_memory))
