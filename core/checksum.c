@@ -48,10 +48,19 @@ u64 kt_checksum_add(u64 sum, const void *data, u32 len)
 	if (len >= 32) {
 		sum = add_blocks(sum, p, len / 32);
 		p += len & ~31u;
-		len &= 31;
 	}
-	for (; len >= 4; len -= 4, p += 4)
+	if (len & 16) {
+		sum += (u64)load32(p) + load32(p + 4) + load32(p + 8) + load32(p + 12);
+		p += 16;
+	}
+	if (len & 8) {
+		sum += (u64)load32(p) + load32(p + 4);
+		p += 8;
+	}
+	if (len & 4) {
 		sum += load32(p);
+		p += 4;
+	}
 	if (len & 2) {
 		memcpy(&half, p, 2);
 		sum += half;
