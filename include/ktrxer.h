@@ -335,8 +335,8 @@ struct krx_opts {
 	bool thread; /* a thread of the library's moves packets into the ring; else the listeners' calls do */
 	int cpu; /* that thread's CPU + 1; 0: any */
 	bool outgoing; /* also see what this host sends (engine packet) */
-	const char
-		*share_path; /* lets other processes listen and change rules: a Unix socket (mode 0600) at this path */
+	/* lets other processes listen and change rules: a Unix socket (mode 0600) at this path */
+	const char *share_path;
 };
 
 KTRXER_API int krx_open(struct krx **rx, struct ktrxer *port, const struct krx_opts *opts, struct ktrxer_err *err);
