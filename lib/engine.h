@@ -132,6 +132,8 @@ struct kt_engine {
 	void (*rx_release)(struct ktrxer *port, const u8 *verdict, u32 n);
 	/* Waits for a frame until the launch clock shows until_ns. 1, 0 or -errno. */
 	int (*rx_wait)(struct ktrxer *port, u64 until_ns);
+	/* Virtual time: when the next frame that is on its way arrives, 0 if none is. NULL: nobody can know. */
+	u64 (*rx_next)(struct ktrxer *port);
 	int (*rx_fd)(struct ktrxer *port);
 	/*
 	 * An engine that judges frames itself (sampling, quotas, slices, rewriting and forwarding included) is given

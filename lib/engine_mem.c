@@ -258,6 +258,17 @@ static int mem_rx_wait(struct ktrxer *port, u64 until_ns)
 	return ret;
 }
 
+static u64 mem_rx_next(struct ktrxer *port)
+{
+	struct kt_mem_end *e = end_of(port);
+	u64 ns;
+
+	kt_mem_lock(e);
+	ns = e->rx.first ? e->rx.first->arrival_ns : 0;
+	kt_mem_unlock(e);
+	return ns;
+}
+
 static void mem_rx_counts(struct ktrxer *port, struct kt_rx_counts *counts)
 {
 	struct kt_mem_end *e = end_of(port);
@@ -298,6 +309,7 @@ const struct kt_engine kt_engine_mem = {
 	.rx_peek = mem_rx_peek,
 	.rx_release = mem_rx_release,
 	.rx_wait = mem_rx_wait,
+	.rx_next = mem_rx_next,
 	.rx_counts = mem_rx_counts,
 	.rx_forward = mem_rx_forward,
 };

@@ -234,7 +234,7 @@ KTRXER_API int krx_listener_get_stats(struct krx_listener *l, struct krx_listene
 	*stats = (struct krx_listener_stats){
 		.delivered = l->delivered,
 		.lost_overrun = l->reader.lost,
-		.held = (u64)kt_load_relaxed(&c->held_hi) << 32 | kt_load_relaxed(&c->held_lo),
+		.held = kt_ring_held(c),
 		.unread_bytes = kt_ring_unread_bytes(&l->reader),
 	};
 	return 0;
