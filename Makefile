@@ -50,21 +50,22 @@ endif
 # Optional libraries: probed, and named by `ktrxer info`. BARE=1 builds without any, as a router would.
 ifeq ($(BARE),)
 HAVE_PCAP := $(shell $(PKG_CONFIG) --exists libpcap 2>/dev/null && echo 1)
-HAVE_XDP := $(shell test -f lib/engine_xdp.c && $(PKG_CONFIG) --exists libbpf libxdp 2>/dev/null && command -v $(CLANG) >/dev/null 2>&1 && echo 1)
+HAVE_XDP := $(shell $(PKG_CONFIG) --exists libbpf 2>/dev/null && command -v $(CLANG) >/dev/null 2>&1 && echo 1)
 endif
 ifeq ($(HAVE_PCAP),1)
 KT_CFLAGS += -DHAVE_PCAP=1 $(shell $(PKG_CONFIG) --cflags libpcap)
 LDLIBS += $(shell $(PKG_CONFIG) --libs libpcap)
 endif
 ifeq ($(HAVE_XDP),1)
-KT_CFLAGS += -DHAVE_XDP=1 $(shell $(PKG_CONFIG) --cflags libbpf libxdp)
-LDLIBS += $(shell $(PKG_CONFIG) --libs libxdp libbpf)
+KT_CFLAGS += -DHAVE_XDP=1 $(shell $(PKG_CONFIG) --cflags libbpf)
+LDLIBS += $(shell $(PKG_CONFIG) --libs libbpf)
 endif
 
 CORE_SRC := $(sort $(wildcard core/*.c))
-LIB_SRC := $(sort $(filter-out lib/engine_xdp%.c lib/engine_kmod.c lib/%.bpf.c,$(wildcard lib/*.c)))
+XDP_SRC := $(sort $(wildcard lib/engine_xdp*.c))
+LIB_SRC := $(sort $(filter-out $(XDP_SRC) lib/engine_kmod.c lib/%.bpf.c,$(wildcard lib/*.c)))
 ifeq ($(HAVE_XDP),1)
-LIB_SRC += $(sort $(wildcard lib/engine_xdp*.c))
+LIB_SRC += $(XDP_SRC)
 BPF_SRC := $(sort $(wildcard lib/*.bpf.c))
 endif
 CLI_SRC := $(sort $(wildcard cli/*.c))
@@ -115,8 +116,8 @@ $(BUILD)/%.bpf.o: %.bpf.c
 		-I/usr/include/$(shell $(CLANG) -print-multiarch 2>/dev/null || gcc -print-multiarch) -c -o $@ $<
 
 # The BPF programs travel inside the library.
-$(BUILD)/lib/engine_xdp%.o: KT_CFLAGS += -DKT_BPF_DIR='"$(BUILD)/lib"'
-$(patsubst %.c,$(BUILD)/%.o,$(filter lib/engine_xdp%,$(LIB_SRC))): $(BPF_OBJ)
+$(BUILD)/lib/engine_xdp.o: KT_CFLAGS += -DKT_BPF_DIR='"$(BUILD)/lib"'
+$(BUILD)/lib/engine_xdp.o: $(BPF_OBJ)
 
 $(BUILD)/libktrxer.a: $(LIB_OBJ)
 	$(call say,AR)

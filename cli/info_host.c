@@ -115,7 +115,7 @@ void info_host_text(struct out *out, const struct host *h)
 	text_clocks(&t, h);
 	text_rights(&t, h);
 	table_row(&t, "BPF JIT\t%s", h->bpf_jit < 0 ? "unknown" : h->bpf_jit ? "on" : "off");
-	table_row(&t, "this build\tktrxer %s; libpcap: %s; libbpf and libxdp: %s", KTRXER_VERSION, pcap ? pcap : "no",
+	table_row(&t, "this build\tktrxer %s; libpcap: %s; libbpf: %s", KTRXER_VERSION, pcap ? pcap : "no",
 		  bpf ? bpf : "no");
 	table_end(&t, out, 2);
 }

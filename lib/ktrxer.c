@@ -28,7 +28,7 @@ static const struct {
 	const char *needs;
 } absent[] = {
 #ifndef HAVE_XDP
-	{ "xdp", "a build with libbpf, libxdp and clang" },
+	{ "xdp", "a build with libbpf and clang" },
 #endif
 	{ "kmod", "the kernel module ktrxer.ko, which this version does not have" },
 };

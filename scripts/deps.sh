@@ -6,7 +6,7 @@
 #   deps.sh list WHAT               prints the packages only
 set -eu
 
-build=(gcc libc6-dev make pkg-config clang libbpf-dev libxdp-dev libpcap-dev linux-libc-dev)
+build=(gcc libc6-dev make pkg-config clang libbpf-dev libpcap-dev linux-libc-dev)
 run=(iproute2 iptables nftables ethtool jq tcpdump tshark unbound iputils-ping procps util-linux)
 test=(git clang-format shellcheck mandoc musl-tools gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 	gcc-mipsel-linux-gnu libc6-dev-mipsel-cross gcc-s390x-linux-gnu libc6-dev-s390x-cross qemu-user

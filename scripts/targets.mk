@@ -64,7 +64,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(BUILD)/libcli.a $(BUILD)/libktrxer.a
 
 # --- other compilers and machines ----------------------------------------------------
 
-# Without libpcap, libbpf and libxdp, as a small router would have it.
+# Without libpcap and libbpf, as a small router would have it.
 MULTIARCH = $(shell gcc -print-multiarch)
 musl:
 	@$(MAKE) $(QUIET) CC=musl-gcc BARE=1 STATIC=1 BUILD=$(BUILD)/musl \

@@ -27,7 +27,7 @@ nm "$build/libktrxer.a" > "$tmp/symbols" 2>/dev/null
 flags=()
 if grep -q ' U __tsan_' "$tmp/symbols"; then flags+=(-fsanitize=thread)
 elif grep -q ' U __asan_' "$tmp/symbols"; then flags+=("-fsanitize=address,undefined"); fi
-if grep -q ' U xsk_' "$tmp/symbols"; then flags+=(-lxdp -lbpf); fi
+if grep -q ' U bpf_object__' "$tmp/symbols"; then flags+=(-lbpf); fi
 if grep -q ' U pcap_' "$tmp/symbols"; then flags+=(-lpcap); fi
 ${CC:-gcc} -Wall -Wextra -Werror -Iinclude -o "$tmp/example" "$tmp/example.c" "$build/libktrxer.a" "${flags[@]}" -lpthread > "$tmp/log" 2>&1
 result $? "the example of ktrxer(3) compiles and links"

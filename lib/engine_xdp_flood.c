@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/*
+ * Floods: the kernel runs a BPF program once per frame, which fills the frame from
+ * memory that the caller wrote and hands it to the device (BPF_PROG_TEST_RUN
+ * with live frames, Linux 5.18). No frame is guessed: the program marks what it
+ * built, tracepoints tell what the device took of each bulk, and both are put
+ * together here. Where that cannot be had, floods go the ordinary way.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "../core/ring.h"
+#include "engine_xdp.h"
+#include "xdp_shared.h"
+
+#define BATCH 64u /* frames between two flushes: a queue of 256, as veth has it, holds several */
+#define MEMORY_BYTES (4u << 20)
+#define MIN_FRAMES 1024u
+#define MAX_FRAMES 16384u
+#define MAX_LIVE_BYTES 4096u
+
+struct kt_xdp_flood {
+	struct bpf_object *obj;
+	struct bpf_link *links[2];
+	int program_fd;
+	struct kt_xdp_flood_control *control;
+	u8 *frames;
+	size_t frames_bytes;
+	u32 stride;
+	u32 *order;
+	const struct kt_xdp_bulk *bulks;
+	u32 n;
+	bool refused; /* the device takes no redirected frames: this flood goes the ordinary way */
+};
+
+/* --- Setting up ------------------------------------------------------------------------- */
+
+/* How long a live frame can be: a page less what the kernel keeps there for itself, which differs. */
+static u32 probe_live_bytes(void)
+{
+	const struct bpf_insn drop[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 1 /* XDP_DROP */ },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	static u8 data[MAX_LIVE_BYTES];
+	u32 lo = 0, hi = MAX_LIVE_BYTES;
+	int fd;
+
+	fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "ktrxer_probe", "GPL", drop, 2, NULL);
+	if (fd < 0)
+		return 0;
+	while (lo < hi) {
+		u32 mid = (lo + hi + 1) / 2;
+		LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = data, .data_size_in = mid, .repeat = 1,
+			    .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
+
+		if (mid < KT_ETH_BYTES || !bpf_prog_test_run_opts(fd, &opts))
+			lo = mid;
+		else
+			hi = mid - 1;
+	}
+	close(fd);
+	return lo > KT_ETH_BYTES ? lo : 0;
+}
+
+u32 kt_xdp_flood_max(struct ktrxer *port, u32 *frame_bytes)
+{
+	static u32 live_bytes; /* + 1, 0: not yet known; a race finds the same */
+	u32 live = kt_load_relaxed(&live_bytes), want = *frame_bytes, n;
+
+	if (!live) {
+		kt_xdp_log_begin();
+		live = probe_live_bytes() + 1;
+		kt_xdp_log_end();
+		kt_store_relaxed(&live_bytes, live);
+	}
+	*frame_bytes = live - 1;
+	n = MEMORY_BYTES / (KT_ALIGN_UP(want, 8u) + sizeof(struct kt_xdp_frame));
+	if (live == 1)
+		return 0;
+	return n < MIN_FRAMES ? MIN_FRAMES : n > MAX_FRAMES ? MAX_FRAMES : n;
+}
+
+static void *map_memory(struct bpf_object *obj, const char *name, size_t bytes)
+{
+	int fd = bpf_object__find_map_fd_by_name(obj, name);
+	void *p = fd < 0 ? MAP_FAILED : mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+/* Sizes, constants, loading. */
+static int load(struct kt_xdp_flood *f, u32 frame_bytes)
+{
+	struct kt_xdp_flood_consts consts = { 0 };
+	int ret;
+
+	f->obj = kt_xdp_bpf_open(KT_XDP_OBJ_FLOOD);
+	if (!f->obj)
+		return -errno;
+	f->stride = KT_ALIGN_UP((u32)sizeof(struct kt_xdp_frame) + frame_bytes, 8u);
+	f->frames_bytes = (size_t)f->stride * f->n;
+	consts.data_bytes = f->stride - (u32)sizeof(struct kt_xdp_frame);
+	ret = kt_xdp_set_consts(f->obj, &consts, sizeof(consts));
+	if (ret)
+		return ret;
+	bpf_map__set_value_size(bpf_object__find_map_by_name(f->obj, "frames"), f->stride);
+	bpf_map__set_max_entries(bpf_object__find_map_by_name(f->obj, "frames"), f->n);
+	bpf_map__set_max_entries(bpf_object__find_map_by_name(f->obj, "order"), f->n);
+	bpf_map__set_max_entries(bpf_object__find_map_by_name(f->obj, "bulks"), f->n);
+	ret = bpf_object__load(f->obj);
+	if (ret)
+		return ret;
+	f->control = kt_xdp_map_variables(f->obj, sizeof(*f->control));
+	f->frames = map_memory(f->obj, "frames", f->frames_bytes);
+	f->order = map_memory(f->obj, "order", f->n * sizeof(*f->order));
+	f->bulks = map_memory(f->obj, "bulks", f->n * sizeof(*f->bulks));
+	return f->control && f->frames && f->order && f->bulks ? 0 : -ENOMEM;
+}
+
+static int attach(struct ktrxer *port, struct kt_xdp_flood *f)
+{
+	struct bpf_program *main = bpf_object__find_program_by_name(f->obj, "kt_flood"), *prog;
+	int target = bpf_object__find_map_fd_by_name(f->obj, "target");
+	struct bpf_prog_info info = { 0 };
+	u32 len = sizeof(info), zero = 0, n = 0;
+	int back, ret;
+
+	f->program_fd = bpf_program__fd(main);
+	if (bpf_obj_get_info_by_fd(f->program_fd, &info, &len))
+		return -errno;
+	f->control->prog_id = info.id;
+	f->control->ifindex = port->ifindex;
+	back = kt_xdp_enter(port);
+	ret = bpf_map_update_elem(target, &zero, &port->ifindex, BPF_ANY) ? -errno : 0;
+	kt_xdp_leave(back);
+	if (ret)
+		return ret;
+	bpf_object__for_each_program(prog, f->obj)
+	{
+		if (prog == main)
+			continue;
+		f->links[n] = bpf_program__attach(prog);
+		if (!f->links[n++])
+			return -errno;
+	}
+	return 0;
+}
+
+int kt_xdp_flood_open(struct ktrxer *port, struct kt_txslot *slots, u32 n, u32 frame_bytes, struct ktrxer_err *err)
+{
+	struct kt_xdp *x = kt_xdp(port);
+	struct kt_xdp_flood *f;
+	int ret;
+
+	kt_xdp_flood_close(port);
+	f = calloc(1, sizeof(*f));
+	if (!f)
+		return kt_err(err, ENOMEM, "no memory for a flood");
+	x->flood = f;
+	f->n = n;
+	kt_xdp_log_begin();
+	ret = load(f, frame_bytes);
+	if (!ret)
+		ret = attach(port, f);
+	if (ret)
+		ret = kt_xdp_bpf_err(err, -ret, "flooding by live XDP frames");
+	kt_xdp_log_end();
+	if (ret) {
+		kt_xdp_flood_close(port);
+		return ret;
+	}
+	for (u32 i = 0; i < n; i++) {
+		slots[i].data = f->frames + (size_t)i * f->stride + sizeof(struct kt_xdp_frame);
+		slots[i].cap = frame_bytes;
+		slots[i].cookie = i;
+	}
+	return 0;
+}
+
+void kt_xdp_flood_close(struct ktrxer *port)
+{
+	struct kt_xdp_flood *f = kt_xdp(port)->flood;
+
+	if (!f)
+		return;
+	for (u32 i = 0; i < KT_ARRAY_LEN(f->links); i++)
+		bpf_link__destroy(f->links[i]);
+	if (f->control)
+		munmap(f->control, sizeof(*f->control));
+	if (f->frames)
+		munmap(f->frames, f->frames_bytes);
+	if (f->order)
+		munmap(f->order, f->n * sizeof(*f->order));
+	if (f->bulks)
+		munmap((void *)(uintptr_t)f->bulks, f->n * sizeof(*f->bulks));
+	if (f->obj)
+		bpf_object__close(f->obj);
+	free(f);
+	kt_xdp(port)->flood = NULL;
+}
+
+/* --- Flooding ------------------------------------------------------------------------------ */
+
+static struct kt_xdp_frame *frame_of(const struct kt_xdp_flood *f, const struct kt_txslot *slot)
+{
+	return (struct kt_xdp_frame *)(f->frames + (size_t)slot->cookie * f->stride);
+}
+
+/* Tells the program what to send and in which order. */
+static void prepare(struct kt_xdp_flood *f, struct kt_txslot *const *slots, u32 n)
+{
+	struct kt_xdp_flood_control *c = f->control;
+	u32 first = (u32)slots[0]->cookie;
+	bool in_order = true;
+
+	for (u32 i = 0; i < n; i++) {
+		struct kt_xdp_frame *frame = frame_of(f, slots[i]);
+
+		frame->len = slots[i]->len;
+		frame->fate = KT_XDP_NOT_BUILT;
+		f->order[i] = (u32)slots[i]->cookie;
+		in_order &= f->order[i] == first + i;
+	}
+	c->n = n;
+	c->next = c->n_bulks = c->queued = 0;
+	c->first = first;
+	c->use_order = !in_order;
+}
+
+static u32 built(const struct kt_xdp_flood *f)
+{
+	return kt_load_acquire(&f->control->next);
+}
+
+/* Runs the program until it has seen all n frames. 0 or -errno. */
+static int run(struct kt_xdp_flood *f, const struct kt_txslot *template, u32 n)
+{
+	while (built(f) < n) {
+		LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = template->data, .data_size_in = template->len,
+			    .repeat = (int)(n - built(f)), .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = BATCH);
+		u32 before = built(f);
+
+		/* Interrupted by a signal it ends early; then it goes on where it was. */
+		if (bpf_prog_test_run_opts(f->program_fd, &opts) && errno != EINTR && errno != EAGAIN)
+			return -errno;
+		if (built(f) == before)
+			return -EIO;
+	}
+	return 0;
+}
+
+/* What the bulks say, one queued frame after the other. */
+struct account {
+	const struct kt_xdp_flood *f;
+	u32 bulk; /* next one to read */
+	u32 sent;
+	u32 dropped;
+	int err;
+};
+
+/* 0 if the device took the next queued frame, else a positive errno. */
+static int next_fate(struct account *a)
+{
+	while (!a->sent && !a->dropped) {
+		const struct kt_xdp_bulk *b = &a->f->bulks[a->bulk];
+
+		if (a->bulk >= a->f->control->n_bulks)
+			return EIO; /* nobody told: it is not claimed to have been sent */
+		a->bulk++;
+		a->sent = b->sent;
+		a->dropped = b->dropped;
+		a->err = b->err < 0 ? -b->err : ENOBUFS;
+	}
+	if (a->sent) {
+		a->sent--;
+		return 0;
+	}
+	a->dropped--;
+	return a->err;
+}
+
+/* ENXIO is veth's word for a peer that cannot take them, or is down. */
+static int reason(struct ktrxer *port, int code)
+{
+	int ret;
+
+	if (code != ENXIO && code != EOPNOTSUPP)
+		return code;
+	ret = kt_xdp_iface(port, true, NULL);
+	return ret ? -ret : EOPNOTSUPP;
+}
+
+/* Puts each slot's state together. Returns how many the device cannot take at all. */
+static u32 settle(struct ktrxer *port, struct kt_txslot *const *slots, u32 n)
+{
+	const struct kt_xdp_flood *f = kt_xdp(port)->flood;
+	struct account a = { .f = f };
+	int code, last = 0, last_reason = 0;
+	u32 n_unable = 0;
+
+	for (u32 i = 0; i < n; i++) {
+		s32 fate = frame_of(f, slots[i])->fate;
+
+		if (fate == KT_XDP_QUEUED)
+			code = next_fate(&a);
+		else
+			code = fate < 0 ? -fate : fate == KT_XDP_UNFIT ? EMSGSIZE : EIO;
+		if (code != last) {
+			last = code;
+			last_reason = reason(port, code);
+		}
+		slots[i]->err = last_reason;
+		slots[i]->state = !code ? KT_TX_SENT : last_reason == EMSGSIZE ? KT_TX_FAILED : KT_TX_REFUSED;
+		n_unable += last_reason == EOPNOTSUPP;
+	}
+	return n_unable;
+}
+
+/* Through the sending socket, which copies them. */
+static int flood_slowly(struct ktrxer *port, struct kt_txslot *const *slots, u32 n)
+{
+	u32 i = 0;
+
+	while (i < n) {
+		int tried = kt_xdp_tx_launch(port, slots + i, n - i);
+
+		if (tried < 0)
+			return i ? (int)i : tried;
+		i += (u32)tried;
+	}
+	return (int)n;
+}
+
+int kt_xdp_flood(struct ktrxer *port, struct kt_txslot *const *slots, u32 n)
+{
+	struct kt_xdp_flood *f = kt_xdp(port)->flood;
+	u64 launch_ns, returned_ns;
+	int ret;
+
+	if (f->refused)
+		return flood_slowly(port, slots, n);
+	prepare(f, slots, n);
+	launch_ns = kt_port_now(port);
+	ret = run(f, slots[0], n);
+	returned_ns = kt_port_now(port);
+	if (ret && !built(f))
+		return ret;
+	if (settle(port, slots, n) == n) {
+		f->refused = true;
+		return flood_slowly(port, slots, n);
+	}
+	for (u32 i = 0; i < n; i++) {
+		slots[i]->launch_ns = launch_ns;
+		slots[i]->returned_ns = returned_ns;
+		slots[i]->stamp_ns = 0;
+	}
+	return (int)n;
+}
