@@ -97,17 +97,23 @@ static int packet_open(struct ktrxer *port, struct ktrxer_err *err)
 		ret = socket_err(err, errno);
 		goto err_tx;
 	}
-	p->nl = kt_netlink_open();
-	if (p->nl < 0) {
-		ret = kt_err(err, -p->nl, "cannot open a routing netlink socket: %s", strerror(-p->nl));
-		goto err_rx;
+	p->tx_nl = kt_netlink_open();
+	p->rx_nl = kt_netlink_open();
+	if (p->tx_nl < 0 || p->rx_nl < 0) {
+		ret = p->tx_nl < 0 ? p->tx_nl : p->rx_nl;
+		kt_err(err, -ret, "cannot open a routing netlink socket: %s", strerror(-ret));
+		goto err_nl;
 	}
 	pthread_mutex_init(&p->rx.counts_lock, NULL);
 	memcpy(port->mode, "af_packet", sizeof("af_packet"));
 	port->rx_clock = KTRXER_CLOCK_REALTIME;
 	return 0;
 
-err_rx:
+err_nl:
+	if (p->tx_nl >= 0)
+		close(p->tx_nl);
+	if (p->rx_nl >= 0)
+		close(p->rx_nl);
 	close(p->rx_fd);
 err_tx:
 	close(p->tx_fd);
@@ -119,18 +125,10 @@ static void packet_close(struct ktrxer *port)
 	struct kt_packet_priv *p = port->priv;
 
 	pthread_mutex_destroy(&p->rx.counts_lock);
-	close(p->nl);
+	close(p->tx_nl);
+	close(p->rx_nl);
 	close(p->rx_fd);
 	close(p->tx_fd);
-}
-
-int kt_packet_link_state(struct kt_packet_priv *p, u32 ifindex, bool want_carrier)
-{
-	struct kt_iface_link link;
-
-	if (kt_iface_link(p->nl, ifindex, &link))
-		return -ENODEV;
-	return link.up && (link.carrier || !want_carrier) ? 0 : -ENETDOWN;
 }
 
 const struct kt_engine kt_engine_packet = {

@@ -46,7 +46,8 @@ struct kt_packet_rx {
 struct kt_packet_priv {
 	int tx_fd; /* bound to the interface, receives nothing; holds the promiscuous membership */
 	int rx_fd; /* bound when receiving begins */
-	int nl; /* routing netlink of this namespace */
+	int tx_nl; /* routing netlink of this namespace; one for each direction, which are different threads' */
+	int rx_nl;
 	struct kt_packet_tx tx;
 	struct kt_packet_rx rx;
 };
@@ -59,9 +60,6 @@ static inline struct kt_packet_priv *kt_packet_of(struct ktrxer *port)
 	return port->priv;
 }
 
-/* The interface now: 0, -ENETDOWN (down, or no carrier if that matters) or -ENODEV. */
-int kt_packet_link_state(struct kt_packet_priv *p, u32 ifindex, bool want_carrier);
-
 int kt_packet_tx_open(struct ktrxer *port, struct kt_txslot *slots, u32 n, u32 frame_bytes, bool kernel_stamps,
 		      struct ktrxer_err *err);
 void kt_packet_tx_close(struct ktrxer *port);
@@ -70,6 +68,9 @@ int kt_packet_tx_flood(struct ktrxer *port, struct kt_txslot *const *slots, u32 
 u32 kt_packet_tx_flood_max(struct ktrxer *port, u32 *frame_bytes);
 int kt_packet_tx_flood_open(struct ktrxer *port, struct kt_txslot *slots, u32 n, u32 frame_bytes,
 			    struct ktrxer_err *err);
+
+/* The interface now: 0, -ENETDOWN or -ENODEV. */
+int kt_packet_link_state(struct kt_packet_priv *p, u32 ifindex);
 
 int kt_packet_rx_open(struct ktrxer *port, const struct krx_opts *opts, struct ktrxer_err *err);
 void kt_packet_rx_close(struct ktrxer *port);

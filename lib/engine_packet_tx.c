@@ -113,7 +113,7 @@ static int reason(struct ktrxer *port, const struct kt_txslot *s, int code)
 
 	if (code && code != ENOBUFS && code != EAGAIN && code != ENXIO)
 		return code;
-	if (code == ENXIO || kt_iface_link(kt_packet_of(port)->nl, port->ifindex, &link))
+	if (code == ENXIO || kt_iface_link(kt_packet_of(port)->tx_nl, port->ifindex, &link))
 		return ENODEV;
 	if (!link.up || !link.carrier)
 		return ENETDOWN;
