@@ -161,7 +161,7 @@ struct ktrxer {
 	u32 ifindex;
 	u32 mtu;
 	u8 mac[6];
-	int ctl_fd; /* socket of the namespace where the port was opened, for ioctls; -1: mem */
+	int ctl_fd; /* routing netlink of the namespace where the port was opened, ioctls too; the port user's thread; -1: mem */
 	enum ktrxer_clock clock;
 	enum ktrxer_clock rx_clock;
 };

@@ -213,23 +213,27 @@ static int ask_link(int nl, u32 index, struct kt_iface *f)
 	return kt_netlink_ask(nl, &r, one_link, f);
 }
 
+int kt_iface_get(int nl, u32 index, struct kt_iface *f)
+{
+	if (ask_link(nl, index, f))
+		return -ENODEV;
+	read_driver(nl, f);
+	return 0;
+}
+
 int kt_iface_read(struct kt_iface *f, const char *name, struct ktrxer_err *err)
 {
 	u32 index = if_nametoindex(name);
-	int fd, ret;
+	int nl, ret;
 
 	if (!index)
 		return kt_err(err, ENODEV, "no interface \"%s\" in this network namespace", name);
-	fd = kt_netlink_open();
-	if (fd < 0)
-		return kt_err(err, -fd, "cannot open a routing netlink socket: %s", strerror(-fd));
-	ret = ask_link(fd, index, f);
-	if (ret)
-		ret = kt_err(err, ret == -EPROTO ? EPROTO : ENODEV, "interface \"%s\" went away", name);
-	else
-		read_driver(fd, f);
-	close(fd);
-	return ret;
+	nl = kt_netlink_open();
+	if (nl < 0)
+		return kt_err(err, -nl, "cannot open a routing netlink socket: %s", strerror(-nl));
+	ret = kt_iface_get(nl, index, f);
+	close(nl);
+	return ret ? kt_err(err, ENODEV, "interface \"%s\" went away", name) : 0;
 }
 
 int kt_iface_link(int nl, u32 index, struct kt_iface_link *link)

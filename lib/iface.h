@@ -58,6 +58,9 @@ struct kt_iface {
 /* One interface of the current network namespace by name. 0, or -ENODEV with err. */
 int kt_iface_read(struct kt_iface *f, const char *name, struct ktrxer_err *err);
 
+/* The same by number and in the namespace of nl, kt_netlink_open(). 0 or -ENODEV. */
+int kt_iface_get(int nl, u32 index, struct kt_iface *f);
+
 /* All of them: fn for each, stops when it returns non-zero. 0, what fn returned, or -errno. */
 int kt_iface_each(int (*fn)(const struct kt_iface *f, void *ctx), void *ctx);
 

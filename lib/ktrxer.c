@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "netlink.h"
 #include "port.h"
 
 /* Best first. */
@@ -69,9 +70,9 @@ static int read_iface(struct ktrxer *port, struct ktrxer_err *err)
 	if (strlen(port->ifname) >= IFNAMSIZ)
 		return kt_err(err, ENODEV, "interface \"%s\": a name has at most %d characters", port->ifname,
 			      IFNAMSIZ - 1);
-	port->ctl_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	port->ctl_fd = kt_netlink_open();
 	if (port->ctl_fd < 0)
-		return kt_err(err, errno, "no socket for asking about interfaces: %s", strerror(errno));
+		return kt_err(err, -port->ctl_fd, "no socket for asking about interfaces: %s", strerror(-port->ctl_fd));
 	port->ifindex = if_nametoindex(port->ifname);
 	if (!port->ifindex)
 		return kt_err(err, ENODEV, "no interface \"%s\" in this network namespace", port->ifname);

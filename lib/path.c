@@ -7,7 +7,6 @@
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "iface.h"
 #include "neigh.h"
@@ -26,7 +25,7 @@ struct hop {
 
 struct kt_path_cache {
 	struct ktrxer *port;
-	int nl;
+	int nl; /* the port's */
 	struct kt_iface iface;
 	struct hop hops[CACHE_SLOTS];
 };
@@ -147,15 +146,9 @@ int kt_path_cache_new(struct kt_path_cache **out, struct ktrxer *port, struct kt
 	if (!c)
 		return kt_err(err, ENOMEM, "no memory for paths");
 	c->port = port;
-	c->nl = -1;
-	if (!kt_port_virtual(port)) {
-		ret = kt_iface_read(&c->iface, port->ifname, err);
-		if (!ret) {
-			c->nl = kt_netlink_open();
-			if (c->nl < 0)
-				ret = kt_err(err, -c->nl, "cannot open a routing netlink socket: %s", strerror(-c->nl));
-		}
-	}
+	c->nl = port->ctl_fd;
+	if (!kt_port_virtual(port) && kt_iface_get(c->nl, port->ifindex, &c->iface))
+		ret = kt_err(err, ENODEV, "interface \"%s\" went away", port->ifname);
 	if (ret) {
 		free(c);
 		return ret;
@@ -166,10 +159,6 @@ int kt_path_cache_new(struct kt_path_cache **out, struct ktrxer *port, struct kt
 
 void kt_path_cache_free(struct kt_path_cache *c)
 {
-	if (!c)
-		return;
-	if (c->nl >= 0)
-		close(c->nl);
 	free(c);
 }
 

@@ -12,7 +12,7 @@
 
 struct kt_path_cache;
 
-/* Belongs to the caller and the caller's network namespace, which is the port's. One thread at a time. */
+/* Asks in the port's network namespace. One thread at a time, which is no other's that asks for paths on this port. */
 int kt_path_cache_new(struct kt_path_cache **c, struct ktrxer *port, struct ktrxer_err *err);
 void kt_path_cache_free(struct kt_path_cache *c);
 

@@ -170,6 +170,18 @@ static void t_without_net_admin(void)
 	CHECK_EQ(status, 0);
 }
 
+/* The port stays where it was opened, wherever its user goes. */
+static void t_from_elsewhere(void)
+{
+	struct ktrxer_info info;
+
+	set_up(NEAR);
+	netns_enter(netns_far);
+	check("10.77.0.2", "10.77.0.1", "10.77.0.2", far_mac, 1500);
+	CHECK_EQ(ktrxer_get_info(port, &info), 0);
+	CHECK(info.up && info.carrier);
+}
+
 /* Thousands of targets behind one gateway: one neighbour. A hop that failed is not waited for again. */
 static void t_cache(void)
 {
@@ -240,4 +252,4 @@ static void t_facts(void)
 }
 
 TEST_MAIN(T(t_on_link), T(t_gateway), T(t_no_resolution_needed), T(t_loopback), T(t_unreachable), T(t_no_address),
-	  T(t_without_net_admin), T(t_cache), T(t_in_memory), T(t_facts))
+	  T(t_without_net_admin), T(t_from_elsewhere), T(t_cache), T(t_in_memory), T(t_facts))
