@@ -7,6 +7,8 @@
 
 extern const struct command command_info;
 extern const struct command command_send;
+extern const struct command command_capture;
+extern const struct command command_rule;
 extern const struct command command_completion;
 
 #endif
