@@ -45,7 +45,7 @@ tsan:
 san: asan tsan
 	tests/run.sh --build $(BUILD) -j 2 $(call PRESENT,$(SAN_SUITES))
 
-benches: all $(BENCH_BIN)
+benches: all $(BENCH_BIN) $(BENCH_BPF)
 bench: deps-bench
 	@echo "building"
 	@$(MAKE) $(QUIET) benches
