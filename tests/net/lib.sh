@@ -149,6 +149,32 @@ sniffed() {
 	grep -q '^0 packets dropped by kernel' "$2.log"
 }
 
+# pcap_write FILE < lines "SECONDS NANOSECONDS HEX": a capture file with ns stamps.
+pcap_write() {
+	perl -ane 'BEGIN { binmode STDOUT; print pack("VvvVVVV", 0xa1b23c4d, 2, 4, 0, 0, 262144, 1) }
+		$f = pack("H*", $F[2]); print pack("VVVV", $F[0], $F[1], length $f, length $f), $f' > "$1"
+}
+
+# pcap_read FILE: lines "STAMP_NS WIRE-LENGTH HEX", for the files that sniff and pcap_write make.
+pcap_read() {
+	perl -e 'binmode STDIN; local $/; $_ = <STDIN>; $o = 24;
+		while ($o + 16 <= length) { ($s, $n, $c, $w) = unpack("VVVV", substr($_, $o, 16));
+			printf "%d%09d %d %s\n", $s, $n, $w, unpack("H*", substr($_, $o + 16, $c)); $o += 16 + $c }' < "$1"
+}
+
+# tshark_complaints FILE: what wireshark's dissectors warn about, checksums included; nothing is good.
+tshark_complaints() {
+	tshark -n -r "$1" -o ip.check_checksum:TRUE -o udp.check_checksum:TRUE -o tcp.check_checksum:TRUE \
+		-Y '_ws.malformed || _ws.expert.severity >= 6291456' -T fields -e frame.number -e _ws.col.Protocol \
+		-e _ws.col.Info -e _ws.expert.message 2>&1 | grep -v '^Running as user'
+	return 0
+}
+
+# quantile PERMILLE < numbers, nearest rank
+quantile() {
+	sort -n | awk -v q="$1" '{ v[NR] = $1 } END { i = int(NR * q / 1000 + 0.999999); if (i < 1) i = 1; print v[i] }'
+}
+
 # --- TAP -----------------------------------------------------------------------------
 
 kt_n=0 kt_bad=0
