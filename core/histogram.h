@@ -28,7 +28,10 @@ void kt_histogram_init(struct kt_histogram *h);
 void kt_histogram_add(struct kt_histogram *h, s64 value);
 void kt_histogram_merge(struct kt_histogram *h, const struct kt_histogram *other);
 
-/* Value at or below which permille / 1000 of all values lie (nearest rank); 0 when empty. 1000 gives the maximum, 0 the minimum. */
+/*
+ * Value at or below which permille / 1000 of all values lie (nearest rank).
+ * 0 gives the minimum, 1000 the maximum; of an empty histogram all are 0.
+ */
 s64 kt_histogram_quantile(const struct kt_histogram *h, u32 permille);
 s64 kt_histogram_mean(const struct kt_histogram *h);
 /* How many values are at or below value, as far as the steps tell: a step that value cuts does not count. */

@@ -127,7 +127,9 @@ int kt_packet_fix_checksums(u8 *frame, u32 len);
 
 /*
  * True if every checksum that the frame carries is right: UDP's 0 is, on IPv4
- * only; a fragment has its IPv4 header's. False when a header or the datagram is cut off or malformed.
+ * only; a fragment has its IPv4 header's. False when a header
+ * or the datagram is cut off or malformed, or when a source route that we
+ * do not know hides the destination that the sum covers.
  */
 bool kt_packet_checksums_ok(const u8 *frame, u32 len);
 

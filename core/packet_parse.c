@@ -215,7 +215,7 @@ static void parse_routing(struct kt_packet *p, const u8 *h, u32 bytes, u32 off)
 	p->final_dst_off = 0;
 	if (h[2] != 0 && h[2] != 2 && h[2] != 4)
 		return;
-	if (!n || (h[2] != 4 && left > n))
+	if (left > n)
 		p->flags |= KT_PKT_MALFORMED;
 	else
 		p->final_dst_off = off + 8 + (h[2] == 4 ? 0 : (n - 1) * 16);

@@ -18,7 +18,10 @@ struct kt_slice {
 	u32 bytes; /* off + bytes is at most caplen */
 };
 
-/* Any context, BPF programs too. off counts from the layer's start, bytes = 0 means all that follows; no offset of *p is beyond caplen. */
+/*
+ * Any context, BPF programs too. off counts from the layer's start; bytes = 0
+ * means all that follows. *p is of this frame: none of its offsets is behind caplen.
+ */
 static inline struct kt_slice kt_slice_of(const struct kt_packet *p, u8 base, u32 off, u32 bytes, u32 caplen)
 {
 	struct kt_slice s = { 0, 0 };

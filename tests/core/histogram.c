@@ -86,6 +86,7 @@ static void t_extremes(void)
 	kt_histogram_add(&h, S64_MOST);
 	CHECK_EQ(h.sum, S64_MOST);
 	CHECK_EQ(kt_histogram_mean(&h), S64_MOST / 2);
+	kt_histogram_add(&h, 0);
 	CHECK_EQ(kt_histogram_quantile(&h, 500), S64_MOST);
 	for (int shift = 0; shift < 63; shift++) {
 		s64 v = (s64)1 << shift;
@@ -98,6 +99,7 @@ static void t_extremes(void)
 		CHECK(kt_histogram_quantile(&h, 500) >= v - 1);
 		CHECK(kt_histogram_quantile(&h, 750) >= v);
 		CHECK(kt_histogram_quantile(&h, 750) - v <= v / 128);
+		CHECK_EQ(kt_histogram_quantile(&h, 500), v - 1); /* the last value of its bucket */
 	}
 }
 
@@ -130,6 +132,7 @@ static void make_full(struct kt_histogram *full)
 	kt_histogram_init(full);
 	kt_histogram_add(full, 100);
 	kt_histogram_add(full, 200);
+	kt_histogram_add(full, 250);
 	full->up[100] = 0xffffffff;
 	full->up[200] = 0x80000000;
 	full->n = 0x17fffffffull;
@@ -141,10 +144,11 @@ static void t_full_bucket_keeps_the_shape(void)
 	kt_histogram_add(&h, 100);
 	CHECK_EQ(h.scale, 1);
 	CHECK_EQ(h.n, 0x180000000ull);
+	CHECK_EQ(h.up[250], 1); /* what was seen once is still there */
 	CHECK_EQ(kt_histogram_quantile(&h, 666), 100);
 	CHECK_EQ(kt_histogram_quantile(&h, 667), 200);
 	kt_histogram_add(&h, 5000000);
-	CHECK(kt_histogram_quantile(&h, 999) == 200);
+	CHECK_EQ(kt_histogram_quantile(&h, 999), 200);
 	CHECK_EQ(kt_histogram_quantile(&h, 1000), 5000000);
 	for (u32 i = 0, before = h.up[100]; i < 1000; i++) {
 		kt_histogram_add(&h, 100);
@@ -169,6 +173,11 @@ static void t_merge_of_full_ones(void)
 	CHECK_EQ(g.down[7], 1);
 	CHECK_EQ(kt_histogram_quantile(&g, 0), -7);
 	CHECK_EQ(kt_histogram_quantile(&g, 666), 100);
+	kt_histogram_merge(&g, &h);
+	CHECK_EQ(g.scale, 3);
+	CHECK_EQ(g.n, 0x5fffffffdull);
+	CHECK_EQ(kt_histogram_quantile(&g, 666), 100);
+	CHECK_EQ(kt_histogram_quantile(&g, 667), 200);
 }
 
 static void t_at_most(void)

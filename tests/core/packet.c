@@ -146,6 +146,9 @@ static const struct {
 	{ "tcp4 data", 46, 0x40, KT_PKT_MALFORMED }, /* TCP header of 16 bytes */
 	{ "tcp4 options", 46, 0xb0, KT_PKT_MALFORMED | KT_PKT_TRUNCATED }, /* TCP header longer than the datagram */
 	{ "ip4 source route", 35, 0, KT_PKT_MALFORMED }, /* option of no bytes */
+	{ "ip4 source route", 35, 9, KT_PKT_MALFORMED }, /* option longer than the header */
+	{ "ip4 source route", 35, 8, 0 }, /* its addresses are no multiple of four: not ours to judge */
+	{ "udp6 segment routing", 57, 5, KT_PKT_MALFORMED }, /* more segments left than there is room for */
 	{ "udp6 routing 0", 57, 3, KT_PKT_MALFORMED }, /* more segments left than there are */
 	{ "tcp6 extensions", 55, 31,
 	  KT_PKT_MALFORMED | KT_PKT_TRUNCATED }, /* extension header longer than the datagram */
@@ -196,9 +199,16 @@ static void t_joined_packets(void)
 	CHECK_EQ(p.payload_bytes, sizeof(frame) - 54);
 	kt_packet_parse(&p, frame, 200, 200);
 	CHECK_EQ(p.flags, KT_PKT_MALFORMED);
+	/* a length that the field can say is not left out */
+	kt_packet_parse(&p, frame, 200, 14 + 65535);
+	CHECK_EQ(p.flags, KT_PKT_MALFORMED);
+	kt_packet_parse(&p, frame, 200, 14 + 65536);
+	CHECK_EQ(p.flags, 0);
 	s = sample("icmp6 echo");
 	memcpy(frame, s->bytes, s->len);
 	kt_put_be16(frame + 18, 0);
+	kt_packet_parse(&p, frame, 200, 14 + 40 + 65535);
+	CHECK_EQ(p.flags & KT_PKT_MALFORMED, KT_PKT_MALFORMED);
 	kt_packet_parse(&p, frame, 200, sizeof(frame));
 	CHECK_EQ(p.flags, 0);
 	CHECK_EQ(p.l3_bytes, sizeof(frame) - 14);
@@ -332,6 +342,84 @@ static void t_fix_restores_samples(void)
 			TEST_FAIL("%s: another checksum than Scapy's", s->name);
 		free(frame);
 	}
+}
+
+/* Of a broken frame nothing is changed but the IPv4 header's checksum, and that only when the header is whole. */
+static void check_fix_refused(const struct sample *s, u8 *frame, u32 len)
+{
+	u8 *before = exact_copy(frame, len);
+	u32 sum_at = s->want.l3_off + 10;
+
+	CHECK_EQ(kt_packet_fix_checksums(frame, len), -EINVAL);
+	CHECK(!kt_packet_checksums_ok(frame, len));
+	if (s->want.flow.version == 4 && sum_at + 10 <= len && (frame[s->want.l3_off] & 15) >= 5)
+		memcpy(before + sum_at, frame + sum_at, 2);
+	CHECK_MEM(frame, before, len);
+	free(before);
+}
+
+static void t_fix_refuses_broken_frames(void)
+{
+	for (u32 i = 0; i < KT_ARRAY_LEN(contradictions); i++) {
+		const struct sample *s = sample(contradictions[i].name);
+		u8 *frame = exact_copy(s->bytes, s->len);
+
+		frame[contradictions[i].at] = contradictions[i].to;
+		if (contradictions[i].flags)
+			check_fix_refused(s, frame, s->len);
+		free(frame);
+	}
+	for (u32 i = 0; i < N_SAMPLES; i++)
+		for (u32 len = 0;
+		     samples[i].want.flow.version && len < samples[i].want.l3_off + samples[i].want.l3_bytes; len++) {
+			u8 *frame = exact_copy(samples[i].bytes, len);
+
+			check_fix_refused(&samples[i], frame, len);
+			free(frame);
+		}
+}
+
+/* The destination that the checksum covers, by routing type and segments left; 0: it cannot be told. */
+static void t_final_destination(void)
+{
+	static const struct {
+		u8 type;
+		u8 left;
+		u32 want;
+	} cases[] = { { 0, 2, 78 }, { 0, 1, 78 }, { 0, 0, 38 }, { 2, 1, 78 }, { 3, 1, 0 },
+		      { 3, 0, 38 }, { 4, 2, 62 }, { 4, 0, 38 }, { 9, 1, 0 } };
+	const struct sample *s = sample("udp6 routing 0");
+	struct kt_packet p;
+
+	for (u32 i = 0; i < KT_ARRAY_LEN(cases); i++) {
+		u8 *frame = exact_copy(s->bytes, s->len);
+
+		frame[56] = cases[i].type;
+		frame[57] = cases[i].left;
+		kt_packet_parse(&p, frame, s->len, s->len);
+		CHECK_EQ(p.flags, 0);
+		CHECK_EQ(p.final_dst_off, cases[i].want);
+		CHECK_EQ(kt_packet_fix_checksums(frame, s->len), cases[i].want ? 0 : -EINVAL);
+		CHECK_EQ(kt_packet_checksums_ok(frame, s->len), cases[i].want != 0);
+		free(frame);
+	}
+}
+
+/* A sum of 0 may arrive as 0xffff, the same number in one's complement. */
+static void t_both_zeros_are_right(void)
+{
+	struct kt_packet_spec s = { .flow = { .version = 4, .proto = KT_PROTO_TCP, .sport = 1, .dport = 2 } };
+	u8 frame[60];
+	int n = kt_packet_build(&s, frame, sizeof(frame));
+
+	s.tcp_seq = (u32)kt_get_be16(frame + 50);
+	n = kt_packet_build(&s, frame, sizeof(frame));
+	CHECK_EQ(kt_get_be16(frame + 50), 0);
+	CHECK(kt_packet_checksums_ok(frame, (u32)n));
+	memset(frame + 50, 0xff, 2);
+	CHECK(kt_packet_checksums_ok(frame, (u32)n));
+	memset(frame + 50, 0x80, 2);
+	CHECK(!kt_packet_checksums_ok(frame, (u32)n));
 }
 
 static void t_udp_zero_checksum(void)
@@ -538,5 +626,6 @@ static void t_build_arp(void)
 TEST_MAIN(T(t_samples), T(t_captured_short), T(t_short_on_the_wire), T(t_contradictions),
 	  T(t_udp_options_are_no_payload), T(t_joined_packets), T(t_too_many_extensions), T(t_quoted_packets),
 	  T(t_quotes_cut_anywhere), T(t_checksums_of_samples), T(t_every_flipped_bit_is_seen),
-	  T(t_fix_restores_samples), T(t_udp_zero_checksum), T(t_build_and_parse), T(t_build_equals_sample),
-	  T(t_build_syn), T(t_build_refuses), T(t_build_arp))
+	  T(t_fix_restores_samples), T(t_fix_refuses_broken_frames), T(t_final_destination), T(t_both_zeros_are_right),
+	  T(t_udp_zero_checksum), T(t_build_and_parse), T(t_build_equals_sample), T(t_build_syn), T(t_build_refuses),
+	  T(t_build_arp))
