@@ -13,6 +13,7 @@
  *   cell 1      struct kt_image_key
  *   tables      struct kt_table, for each class of flow (IPv4, IPv6, neither)
  *               in the order of the best rule that they hold
+ *   per class   three prune arrays (see below)
  *   per table   filter cells (bits), then bucket cells, then cells that
  *               continue a bucket
  *
@@ -21,8 +22,11 @@
  * the mask share a bucket, and each entry of a bucket is compared in full
  * (ranges, ethertype, interface), so a mask may be less specific than the
  * rules that it holds. A search visits tables until no later one can hold a
- * better rule. Two bits in one word of a small filter tell for nearly every
- * table that has nothing for a flow that this is so, without touching a bucket.
+ * better rule. Most tables are never asked: the prune arrays tell for the
+ * first bits of each address and of the destination port which tables hold a
+ * rule for them at all (one bit a table), and only those in all three sets
+ * count. Of the tables that are asked, two bits in one word of a small filter
+ * dismiss most that have nothing for the flow, without touching a bucket.
  *
  * Rules are told by their index in order of judgement. Entries in a bucket
  * ascend, so the first that matches is the bucket's best.
@@ -40,7 +44,7 @@
 #include "rules.h"
 
 #define KT_IMAGE_MAGIC 0x6b545243u /* "kTRC" */
-#define KT_MAX_TABLES 96u /* per class */
+#define KT_MAX_TABLES 64u /* per class */
 #define KT_MAX_RULES (1u << 24)
 #define KT_NO_RULE 0xffffffffu
 #define KT_NH_WORDS 12
@@ -65,7 +69,9 @@ struct kt_image_head {
 	u32 n_tables[KT_N_CLASSES];
 	u32 n_entries; /* a rule for any frame is in several classes */
 	u32 longest_chain; /* cells */
-	u32 reserved[4];
+	u32 prune[KT_N_CLASSES]; /* first cell of the class's three prune arrays */
+	u8 prune_log2[KT_N_CLASSES]; /* words in each of them; 3 to 16 */
+	u8 reserved;
 };
 
 struct kt_image_key {
@@ -158,13 +164,21 @@ static inline void kt_flow_words(struct kt_words *w, const struct kt_flow *f)
 	}
 }
 
+static inline u64 kt_hash_spread(u64 h, u64 spread)
+{
+	h = (h ^ (h >> 32)) * spread;
+	return h ^ (h >> 32);
+}
+
+/* Only what the mask looks at is hashed. */
 static inline u64 kt_words_hash(const struct kt_words *w, const struct kt_words *m, const struct kt_image_key *key,
 				u32 class)
 {
 	const u32 *k = key->nh;
 	u64 h = (u64)(u32)((w->src[0] & m->src[0]) + k[0]) * (u32)((w->dst[0] & m->dst[0]) + k[1]);
 
-	h += (u64)(u32)((w->ports & m->ports) + k[2]) * (u32)((w->kind & m->kind) + k[3]);
+	if (m->ports | m->kind)
+		h += (u64)(u32)((w->ports & m->ports) + k[2]) * (u32)((w->kind & m->kind) + k[3]);
 	if (m->ifindex)
 		h += (u64)(u32)(w->ifindex + k[4]) * k[5];
 	if (class == KT_CLASS_V6) {
@@ -172,8 +186,43 @@ static inline u64 kt_words_hash(const struct kt_words *w, const struct kt_words 
 		h += (u64)(u32)((w->src[2] & m->src[2]) + k[8]) * (u32)((w->dst[2] & m->dst[2]) + k[9]);
 		h += (u64)(u32)((w->src[3] & m->src[3]) + k[10]) * (u32)((w->dst[3] & m->dst[3]) + k[11]);
 	}
-	h = (h ^ (h >> 32)) * key->spread;
-	return h ^ (h >> 32);
+	return kt_hash_spread(h, key->spread);
+}
+
+/* Number of the lowest bit that is set; there is one. */
+static inline u32 kt_lowest_bit(u64 x)
+{
+#ifdef __bpf__ /* has no such instruction, and clang 14 fails to do without */
+	u32 n = 0;
+
+	for (u32 half = 32; half; half /= 2) {
+		u64 low = x & ((1ull << half) - 1);
+
+		n += low ? 0 : half;
+		x = low ? low : x >> half;
+	}
+	return n;
+#else
+	return (u32)__builtin_ctzll(x);
+#endif
+}
+
+enum kt_prune_by {
+	KT_PRUNE_SRC,
+	KT_PRUNE_DST,
+	KT_PRUNE_DPORT,
+	KT_N_PRUNE,
+};
+
+/*
+ * A word of a prune array. IPv6 addresses all begin alike, so there the first
+ * 32 bits are scattered; a rule with a shorter prefix counts for every word.
+ */
+static inline u32 kt_prune_word(u32 first_bits, u32 log2, u32 class, enum kt_prune_by by)
+{
+	if (class == KT_CLASS_V6 && by != KT_PRUNE_DPORT)
+		first_bits *= 0x9e3779b1u;
+	return first_bits >> (32 - log2);
 }
 
 /* The three uses of a hash: word of the filter, bits in that word, bucket. */
@@ -189,7 +238,7 @@ static inline u64 kt_hash_filter_bits(u64 h)
 
 static inline u32 kt_hash_bucket(u64 h, const struct kt_table *t)
 {
-	return t->buckets + (u32)(((h >> 32) * t->n_buckets) >> 32);
+	return t->buckets + (u32)((u64)(u32)(h >> 32) * t->n_buckets >> 32);
 }
 
 /* x >> n for n up to 32. */
@@ -277,34 +326,65 @@ struct kt_search {
 	u32 class;
 	u32 start;
 	u32 best; /* so far */
-	u32 table; /* next cell of the tables */
-	u32 end;
 	u32 cell; /* bucket cell to look at next; 0: next table */
+	u32 first_table; /* cell */
+	u64 tables; /* still to be asked, one bit each */
+	u64 all_tables; /* that can hold something for the flow */
 };
+
+/* The tables that one prune array leaves. */
+static inline u64 kt_search_prune(const struct kt_image *img, u32 first, u32 word)
+{
+	const struct kt_cell *c = KT_CELL(img, first + word / 8);
+
+	return c ? c->w[word % 8] : 0;
+}
 
 /* Prepares a search for the best rule with index >= start. False: there is nothing to search. */
 static inline bool kt_search_begin(struct kt_search *s, const struct kt_image *img, const struct kt_flow *f, u32 start)
 {
 	const struct kt_image_head *head = (const void *)KT_CELL(img, 0);
+	u32 log2, prune, cells;
 
 	s->start = start;
 	s->best = KT_NO_RULE;
 	s->cell = 0;
+	s->all_tables = 0;
 	s->class = kt_flow_class(f);
 	kt_flow_words(&s->words, f);
 	if (!head)
 		return false;
 	if (s->class == KT_CLASS_V4) {
-		s->table = head->first_table[KT_CLASS_V4];
-		s->end = s->table + head->n_tables[KT_CLASS_V4];
+		s->first_table = head->first_table[KT_CLASS_V4];
+		prune = head->prune[KT_CLASS_V4];
+		log2 = head->prune_log2[KT_CLASS_V4];
 	} else if (s->class == KT_CLASS_V6) {
-		s->table = head->first_table[KT_CLASS_V6];
-		s->end = s->table + head->n_tables[KT_CLASS_V6];
+		s->first_table = head->first_table[KT_CLASS_V6];
+		prune = head->prune[KT_CLASS_V6];
+		log2 = head->prune_log2[KT_CLASS_V6];
 	} else {
-		s->table = head->first_table[KT_CLASS_OTHER];
-		s->end = s->table + head->n_tables[KT_CLASS_OTHER];
+		s->first_table = head->first_table[KT_CLASS_OTHER];
+		prune = head->prune[KT_CLASS_OTHER];
+		log2 = head->prune_log2[KT_CLASS_OTHER];
 	}
-	return s->table < s->end;
+	log2 &= 31;
+	cells = (1u << log2) / 8;
+	s->all_tables =
+		kt_search_prune(img, prune, kt_prune_word(s->words.src[0], log2, s->class, KT_PRUNE_SRC)) &
+		kt_search_prune(img, prune + cells, kt_prune_word(s->words.dst[0], log2, s->class, KT_PRUNE_DST)) &
+		kt_search_prune(img, prune + 2 * cells,
+				kt_prune_word(s->words.ports << 16, log2, s->class, KT_PRUNE_DPORT));
+	s->tables = s->all_tables;
+	return s->tables;
+}
+
+/* Searches anew for the best rule with index >= start: the one before had its quota used up. */
+static inline void kt_search_again(struct kt_search *s, u32 start)
+{
+	s->start = start;
+	s->best = KT_NO_RULE;
+	s->cell = 0;
+	s->tables = s->all_tables;
 }
 
 /* Looks into one table or one bucket cell. True when the search is over; s->best + 1 is its result. */
@@ -320,19 +400,21 @@ static inline bool kt_search_step(struct kt_search *s, const struct kt_image *im
 		const struct kt_cell *c = KT_CELL(img, s->cell);
 
 		s->cell = c ? kt_bucket_look(c, &s->words, s->class, s->start, &s->best) : 0;
-		return !s->cell && s->table >= s->end;
+		return !s->cell && !s->tables;
 	}
-	t = (const void *)KT_CELL(img, s->table);
+	if (!s->tables)
+		return true;
+	t = (const void *)KT_CELL(img, s->first_table + kt_lowest_bit(s->tables));
 	if (!t || !key || t->best >= s->best)
 		return true;
-	s->table++;
+	s->tables &= s->tables - 1;
 	h = kt_words_hash(&s->words, &t->mask, key, s->class);
 	word = kt_hash_filter_word(h, t);
 	bits = kt_hash_filter_bits(h);
 	filter = KT_CELL(img, t->filter + word / 8);
 	if (filter && (filter->w[word % 8] & bits) == bits)
 		s->cell = kt_hash_bucket(h, t);
-	return !s->cell && s->table >= s->end;
+	return !s->cell && !s->tables;
 }
 
 /* --- In memory -------------------------------------------------------------- */

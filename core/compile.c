@@ -16,7 +16,7 @@ _Static_assert(sizeof(struct kt_image_key) == sizeof(struct kt_cell), "key");
 _Static_assert(sizeof(struct kt_table) == sizeof(struct kt_cell), "table");
 _Static_assert(sizeof(struct kt_bucket4) == sizeof(struct kt_cell), "bucket4");
 _Static_assert(sizeof(struct kt_bucket6) == sizeof(struct kt_cell), "bucket6");
-_Static_assert(KT_MAX_TABLES < KT_NO_TABLE, "table numbers");
+_Static_assert(KT_MAX_TABLES <= 64 && KT_MAX_TABLES < KT_NO_TABLE, "table numbers");
 
 struct build {
 	const struct kt_memory *mem;
@@ -37,9 +37,15 @@ static u32 slots(u32 class)
 	return class == KT_CLASS_V6 ? 1 : 2;
 }
 
+/* Can the rule match flows of this class? The ethertype tells too: an IP version is never found behind another's. */
 static bool in_class(const struct kt_match *m, u32 class)
 {
-	return !m->version || (m->version == 4 && class == KT_CLASS_V4) || (m->version == 6 && class == KT_CLASS_V6);
+	static const u8 versions[KT_N_CLASSES] = { 0, 4, 6 };
+	static const u16 ethertypes[KT_N_CLASSES] = { 0, 0x0800, 0x86dd };
+
+	if (m->version && m->version != versions[class])
+		return false;
+	return !m->ethertype || !ethertypes[class] || m->ethertype == ethertypes[class];
 }
 
 static void item_from(struct kt_item *it, const struct kt_match *m, u32 index)
@@ -179,6 +185,9 @@ static int lay_out(struct build *b, u32 n_rules)
 		cell += b->plans[c].n_tables;
 	}
 	for (u32 c = 0; c < KT_N_CLASSES; c++) {
+		b->head.prune[c] = cell;
+		b->head.prune_log2[c] = kt_prune_log2(&b->plans[c]);
+		cell += KT_N_PRUNE << (b->head.prune_log2[c] - 3);
 		place_tables(b, c, &cell);
 		if (b->end_bucket[c] - b->first_bucket[c] > b->n_tails)
 			b->n_tails = b->end_bucket[c] - b->first_bucket[c];
@@ -303,6 +312,7 @@ static int fill_image(struct build *b)
 
 		memcpy(tables, b->tables[c], b->plans[c].n_tables * sizeof(b->tables[c][0]));
 		memset(&b->cells[filters], 0, (size_t)(b->first_bucket[c] - filters) * sizeof(struct kt_cell));
+		kt_prune_fill(&b->cells[b->head.prune[c]], b->head.prune_log2[c], &b->plans[c]);
 		fill_class(b, c, &more);
 	}
 	return 0;

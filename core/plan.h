@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
  * The compiler's middle: which table does each rule go to? Private to
- * compile.c and plan*.c.
+ * compile.c, plan*.c and prune.c.
  */
 #ifndef KT_PLAN_H
 #define KT_PLAN_H
@@ -56,11 +56,67 @@ struct kt_plan {
 	u32 n_tables;
 };
 
+#define KT_PLAN_ADDR_LEVELS 8u
+#define KT_PLAN_PORT_LEVELS 4u
+#define KT_PLAN_GRID (KT_PLAN_ADDR_LEVELS * KT_PLAN_ADDR_LEVELS * KT_PLAN_PORT_LEVELS * KT_PLAN_PORT_LEVELS * 2 * 2 * 2)
+#define KT_PLAN_SAMPLE 2048u
+#define KT_PLAN_NO_LIMIT 0xffu
+#define KT_PLAN_COUNTERS_LOG2_MIN 8u
+#define KT_PLAN_COUNTERS_LOG2_MAX 23u
+
+/* Planning of one class. */
+struct kt_plan_work {
+	struct kt_plan *plan;
+	u32 *left; /* items without a table, ascending */
+	u32 n_left;
+	u8 *counters; /* rules per key, by hash */
+	u32 counters_log2; /* in use */
+	u32 counters_log2_max;
+	u32 n_levels[KT_N_DIMS];
+	u8 level[KT_N_DIMS][KT_PLAN_ADDR_LEVELS];
+	u8 level_of[KT_N_DIMS][129]; /* highest level not above a value */
+	u32 stride[KT_N_DIMS];
+	u32 n_grid;
+	u32 serves[KT_PLAN_GRID]; /* items left that a mask can serve */
+	u64 bound[KT_PLAN_GRID]; /* no mask gains more; 0: tried or not worth it */
+	struct kt_words sample[KT_PLAN_SAMPLE]; /* packets: one for each rule, or each of some rules */
+	u32 n_sample;
+	u32 limit; /* rules that may share a key in a new table */
+};
+
+static inline bool kt_tuple_serves(const struct kt_tuple *mask, const struct kt_tuple *rule)
+{
+	u32 longer = 0;
+
+	for (u32 i = 0; i < KT_N_DIMS; i++)
+		longer |= mask->d[i] > rule->d[i];
+	return !longer;
+}
+
+static inline u8 *kt_plan_counter(struct kt_plan_work *w, const struct kt_words *v, const struct kt_words *mask)
+{
+	u64 h = kt_words_hash(v, mask, w->plan->key, w->plan->class);
+
+	return &w->counters[h >> (64 - w->counters_log2)];
+}
+
+/* Sets as many counters to zero as n items need to be told apart. */
+void kt_plan_clear(struct kt_plan_work *w, u32 n);
+/* Packets as rules describe them; where a rule says any, anything. */
+void kt_plan_sample(struct kt_plan_work *w);
+/* The best mask for what is left, and how many of these it serves. */
+struct kt_tuple kt_plan_choose(struct kt_plan_work *w, u32 *n_serves);
+u32 kt_tuple_bits(const struct kt_tuple *t);
+
 /* Gives every item a table; may split items. 0 or -ENOMEM. */
 int kt_plan_tables(struct kt_plan *p);
 
 /* Replaces unplaced items by pieces whose port ranges are prefixes, if there is no more than room for. 0 or -ENOMEM. */
 int kt_plan_split(struct kt_plan *p);
+
+/* Words per prune array of a class, as a power of two; and their content, once tables have their final numbers. */
+u8 kt_prune_log2(const struct kt_plan *p);
+void kt_prune_fill(struct kt_cell *cells, u32 log2, const struct kt_plan *p);
 
 void kt_tuple_mask(struct kt_words *mask, const struct kt_tuple *t, u32 class);
 

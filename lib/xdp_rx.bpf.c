@@ -98,7 +98,6 @@ static __always_inline struct kt_xdp_totals *my_totals(void)
 struct walk {
 	struct kt_search s;
 	struct kt_image img; /* cells is the map */
-	u32 first_table;
 	u32 actions;
 	u32 states;
 };
@@ -128,10 +127,7 @@ static long walk_step(u32 i, struct walk *w)
 	st = state_of(w->img.cells, w->states, rule);
 	if (st && __sync_fetch_and_add(&st->used, 1) < a->quota_pkts)
 		return 1;
-	w->s.start = rule + 1;
-	w->s.best = KT_NO_RULE;
-	w->s.table = w->first_table;
-	w->s.cell = 0;
+	kt_search_again(&w->s, rule + 1);
 	return 0;
 }
 
@@ -142,7 +138,6 @@ static __always_inline u32 find_rule(const void *map, const struct kt_xdp_set *s
 
 	if (!kt_search_begin(&w.s, &w.img, flow, 0))
 		return KT_NO_RULE;
-	w.first_table = w.s.table;
 	bpf_loop(MAX_STEPS, walk_step, &w, 0);
 	return w.s.best;
 }

@@ -71,7 +71,9 @@ static inline void gen_match(struct kt_match *m, u64 *rng, u32 spread)
 	m->proto = protos[gen_below(rng, sizeof(protos))];
 	gen_range(rng, &m->sport_lo, &m->sport_hi);
 	gen_range(rng, &m->dport_lo, &m->dport_hi);
-	if (!gen_below(rng, 6))
+	if (!gen_below(rng, 6) && m->version)
+		m->ethertype = m->version == 4 ? 0x0800 : 0x86dd;
+	else if (!gen_below(rng, 6))
 		m->ethertype = (u16)(gen_below(rng, 2) ? 0x0800 : gen_below(rng, 2) ? 0x86dd : 0x0806);
 	if (!gen_below(rng, 6))
 		m->ifindex = 1 + gen_below(rng, 3);
@@ -92,6 +94,8 @@ static inline void gen_flow_in(struct kt_flow *f, const struct kt_match *m, u64 
 	f->version = m->version ? m->version : (u8)(2 * gen_below(rng, 4));
 	if (f->version == 2)
 		f->version = 0;
+	if (m->ethertype)
+		f->version = m->ethertype == 0x0800 ? 4 : m->ethertype == 0x86dd ? 6 : 0;
 	bytes = f->version == 4 ? 4 : f->version == 6 ? 16 : 0;
 	for (u32 i = 0; i < bytes; i++) {
 		u32 keep_src = m->src_plen >= 8 * i + 8 ? 0 : 0xffu >> (m->src_plen > 8 * i ? m->src_plen % 8 : 0);
