@@ -63,12 +63,12 @@ kernel_time() {
 	dmesg 2>/dev/null | tail -n 1 | sed -n 's/^\[ *\([0-9.]*\)\].*/\1/p'
 }
 
-# What the kernel complained about since then.
+# What the kernel complained about since then: from the first complaint on, 60 lines.
 kernel_complaints() {
 	dmesg 2>/dev/null | awk -v since="${1:-0}" '
 		{ t = $0; sub(/^\[ */, "", t); sub(/\].*/, "", t) }
-		t + 0 > since + 0 && /BUG|WARNING:|Oops|Call Trace|lockdep|INFO: (possible|suspicious|task|rcu)|RCU|refcount_t|use-after-free|unregister_netdevice: waiting|general protection|soft lockup/ &&
-			!/spectre|mitigat/'
+		t + 0 > since + 0 && /BUG|WARNING:|Oops|Call Trace|lockdep|INFO: (possible|suspicious|task|rcu)|RCU|refcount_t|use-after-free|unregister_netdevice: waiting|general protection|soft lockup|page allocation failure/ { bad = 1 }
+		bad && n++ < 60'
 }
 
 # run_one DIR PROGRAM SOURCE RESULT-DIR: leaves files out, left, status, time there.
