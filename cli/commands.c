@@ -7,6 +7,7 @@
 const struct command *const cli_commands[] = {
 	&command_info,
 	&command_send,
+	&command_emulate,
 	&command_completion,
 	NULL,
 };

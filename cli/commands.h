@@ -9,6 +9,7 @@ extern const struct command command_info;
 extern const struct command command_send;
 extern const struct command command_capture;
 extern const struct command command_rule;
+extern const struct command command_emulate;
 extern const struct command command_completion;
 
 #endif

@@ -59,7 +59,7 @@ static bool same_world(const char *a, const char *b)
 
 static int check_ports(struct kt_emulator *e, struct ktrxer *a, struct ktrxer *b, struct ktrxer_err *err)
 {
-	if (a == b)
+	if (a == b || a->ifindex == b->ifindex)
 		return kt_err(err, EINVAL, "an emulated link needs two interfaces, not %s twice", a->ifname);
 	if (a->clock != b->clock)
 		return kt_err(err, EINVAL, "%s launches by clock %s and %s by clock %s; both must use the same",
@@ -359,6 +359,11 @@ void kt_emulator_get_stats(struct kt_emulator *e, int direction, struct kt_emula
 	stats->corrupted = l->corrupted_pkts;
 	stats->pending = tx.pending;
 	stats->missed = rx.lost_ring + rx.lost_engine + rx.lost_error;
+}
+
+u64 kt_emulator_now(const struct kt_emulator *e)
+{
+	return kt_port_now(e->side[0].port);
 }
 
 const char *kt_emulator_why(const struct kt_emulator *e)

@@ -71,6 +71,8 @@ int kt_emulator_run(struct kt_emulator *e, u64 until_ns, bool (*stop)(void *ctx)
 
 /* direction: 0 is a to b. */
 void kt_emulator_get_stats(struct kt_emulator *e, int direction, struct kt_emulator_stats *stats);
+/* The launch clock of both ports. */
+u64 kt_emulator_now(const struct kt_emulator *e);
 const char *kt_emulator_why(const struct kt_emulator *e);
 
 #endif
