@@ -1,7 +1,7 @@
 # What one does with the project, apart from building it.
 
 .PHONY: deps-build deps-run deps-test deps-bench run test check bench fuzz install uninstall clean format lint \
-	tests benches fuzzers musl cross clang san asan tsan hand-back
+	tests test-programs benches fuzzers musl cross clang san asan tsan hand-back
 
 deps-build deps-run deps-test deps-bench: deps-%:
 	@scripts/deps.sh $*
@@ -31,7 +31,8 @@ test: deps-test
 	@tests/run.sh --build $(BUILD) -j 2 $(call PRESENT,$(SUITES) $(SAN_SUITES)); status=$$?; \
 		$(MAKE) $(QUIET) hand-back; exit $$status
 
-tests: all $(TEST_BIN) $(TOOL_BIN)
+tests: all test-programs
+test-programs: $(TEST_BIN) $(TOOL_BIN)
 
 # A check that needs no root and no network.
 check: freestanding tests
@@ -69,14 +70,14 @@ MULTIARCH = $(shell gcc -print-multiarch)
 musl:
 	@$(MAKE) $(QUIET) CC=musl-gcc BARE=1 STATIC=1 BUILD=$(BUILD)/musl \
 		CFLAGS="-Os -Wno-format-truncation -idirafter /usr/include -idirafter /usr/include/$(MULTIARCH)" \
-		$(BUILD)/musl/ktrxer $(TEST_BIN:$(BUILD)/%=$(BUILD)/musl/%)
+		$(BUILD)/musl/ktrxer test-programs
 	@cp $(BUILD)/musl/ktrxer $(BUILD)/musl/ktrxer.stripped && strip $(BUILD)/musl/ktrxer.stripped
 	@echo "musl, static, stripped: $$(stat -c %s $(BUILD)/musl/ktrxer.stripped) bytes"
 
 CROSS := aarch64-linux-gnu mipsel-linux-gnu
 cross: $(CROSS:%=cross-%)
 cross-%:
-	@$(MAKE) $(QUIET) CC=$*-gcc AR=$*-ar LD=$*-ld BARE=1 BUILD=$(BUILD)/$* all $(TEST_BIN:$(BUILD)/%=$(BUILD)/$*/%)
+	@$(MAKE) $(QUIET) CC=$*-gcc AR=$*-ar LD=$*-ld BARE=1 BUILD=$(BUILD)/$* all test-programs
 
 clang:
 	@$(MAKE) $(QUIET) CC=clang BUILD=$(BUILD)/clang tests
