@@ -6,6 +6,7 @@
 
 const struct command *const cli_commands[] = {
 	&command_info,
+	&command_probe,
 	&command_send,
 	&command_emulate,
 	&command_completion,

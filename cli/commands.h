@@ -6,6 +6,7 @@
 #include "cli.h"
 
 extern const struct command command_info;
+extern const struct command command_probe;
 extern const struct command command_send;
 extern const struct command command_capture;
 extern const struct command command_rule;
