@@ -14,7 +14,7 @@
 
 #define MAX_FRAME 65535
 #define MAX_FRAMES 65536
-#define SCAN 65536 /* from so many probes on it is a scan: not tracked */
+#define SCAN 16384 /* with more probes it is a scan: not tracked */
 #define FLOOD_PPS 20000 /* from this rate on probes leave in batches */
 
 /* --- The series -------------------------------------------------------------------- */

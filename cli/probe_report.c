@@ -83,7 +83,6 @@ static void distribution(struct out *out, const char *what, const struct kt_hist
 		return;
 	out_printf(out, "\n%s\n  ", what);
 	plot_summary(out, h);
-	out_puts(out, "\n");
 	if (bars && h->n >= 10)
 		plot_histogram(out, h, 10, terminal_width());
 }

@@ -136,6 +136,19 @@ static void close_socket(struct kt_xdp_tx *t)
 	t->umem = NULL;
 }
 
+/* The kernel lets go of a queue a moment after its last socket was closed, even by a process that is gone. */
+static int bind_patiently(int fd, const struct sockaddr_xdp *sa)
+{
+	const struct timespec pause = { .tv_nsec = 5000000 };
+
+	for (int i = 0; bind(fd, (const struct sockaddr *)sa, sizeof(*sa)); i++) {
+		if (errno != EBUSY || i == 100)
+			return -errno;
+		nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
 /* A socket bound to the port's queue, or -errno with the step that failed in *what. */
 static int open_socket(struct ktrxer *port, u32 n_slots, const char **what)
 {
@@ -163,8 +176,9 @@ static int open_socket(struct ktrxer *port, u32 n_slots, const char **what)
 		return ret;
 	*what = "bind";
 	sa.sxdp_flags = (u16)(XDP_COPY | XDP_USE_NEED_WAKEUP | (t->chunks > 1 ? XDP_USE_SG : 0));
-	if (bind(t->fd, (struct sockaddr *)&sa, sizeof(sa)))
-		return -errno;
+	ret = bind_patiently(t->fd, &sa);
+	if (ret)
+		return ret;
 	/* 6.17+: more descriptors per call; otherwise trains leave in calls of 32. */
 	/* Drivers that keep frames for a while may keep all of ours. Refused: the default lets 200 frames wait. */
 	sndbuf = 1 << 26;

@@ -57,7 +57,7 @@ int kt_prober_new(struct kt_prober **out, struct ktrxer *port, const struct kt_p
 	if (!p->o.timeout_ns)
 		p->o.timeout_ns = KT_NSEC_PER_SEC;
 	if (!p->o.dedup)
-		p->o.dedup = 1u << 18;
+		p->o.dedup = 1u << 17;
 	kt_histogram_init(&p->rtt);
 	kt_histogram_init(&p->launch_error);
 	ret = kt_prober_tx_init(p, err);
@@ -152,7 +152,10 @@ static int loop(struct kt_prober *p, struct ktrxer_err *err)
 			ktx_run(p->tx, 0);
 		kt_prober_completions(p);
 		now = ktrxer_now(p->port);
-		kt_prober_expire(p, now);
+		/* What arrived in time is heard first, however long all that took. */
+		ret = kt_prober_receive(p, 0);
+		if (ret >= 0)
+			kt_prober_expire(p, now);
 		if (is_over(p, now))
 			return 0;
 		ret = kt_prober_receive(p, sleep_ns(p, now, wake));
@@ -165,6 +168,7 @@ int kt_prober_run(struct kt_prober *p, struct ktrxer_err *err)
 {
 	int ret = 0;
 
+	kt_prober_find_paths(p);
 	if (p->o.flood)
 		ret = kt_prober_flood(p, err);
 	if (!ret)

@@ -86,12 +86,12 @@ struct kt_prober_opts {
 	bool track;
 	u32 retries; /* tracked only */
 	u32 ring_bits; /* size of the memory of probes, 10 to 22; 0: 16 */
-	u32 dedup; /* untracked: answers remembered to tell duplicates; 0: 2^18 */
+	u32 dedup; /* untracked: answers remembered to tell duplicates; 0: 2^17 */
 	bool flood; /* launch in batches by ktx_flood() */
 	bool drop; /* the host does not see the answers */
 	bool one_path; /* path holds for all targets */
 	struct ktrxer_path path;
-	u64 path_timeout_ns; /* 0: 1 s */
+	u64 path_timeout_ns; /* for a neighbour, before the schedule begins; 0: 1 s, for many targets 50 ms */
 	int cpu; /* of the launching thread + 1; 0: any */
 	int fifo_priority;
 	u64 spin_ns;

@@ -2,6 +2,8 @@
 /* Scans by flood: probes are written by template where the engine wants them, and launched in its batches. */
 #include "prober_impl.h"
 
+#define BATCH 2048 /* answers wait in the ring while a batch is launched: it must have room for them */
+
 /* --- Floods ------------------------------------------------------------------------------ */
 
 static uint32_t flood_fill(void *ctx, uint64_t i, uint8_t *buf)
@@ -13,9 +15,9 @@ static uint32_t flood_fill(void *ctx, uint64_t i, uint8_t *buf)
 	int len;
 
 	if (!kt_prober_next_job(p, &job))
-		return 0;
+		return 0; /* then p->given_out: no number comes after it */
 	e = kt_prober_add(p, &job);
-	e->scheduled_ns = ktrxer_now(p->port);
+	e->scheduled_ns = p->o.pace.kind == KT_PACE_ASAP ? ktrxer_now(p->port) : kt_pace_next(&p->pace);
 	len = kt_prober_render(p, e, buf, &err);
 	if (len > 0 && p->exact)
 		kt_exact_sent(p->exact, buf, (u32)len, e->seq, e->scheduled_ns);
@@ -47,7 +49,8 @@ static bool flood_stop(void *ctx)
 {
 	struct kt_prober *p = ctx;
 
-	kt_prober_receive(p, 0);
+	while (kt_prober_receive(p, 0) > 0 && !kt_prober_stopping(p))
+		;
 	kt_prober_expire(p, ktrxer_now(p->port));
 	return kt_prober_stopping(p);
 }
@@ -56,10 +59,16 @@ int kt_prober_flood(struct kt_prober *p, struct ktrxer_err *err)
 {
 	KTRXER_OPTS(ktx_flood_opts, f);
 	struct ktx_stats before, after;
+	const char *why;
 	int ret;
+
+	if (!p->o.pace.start_ns)
+		p->o.pace.start_ns = ktrxer_now(p->port);
+	kt_pace_init(&p->pace, &p->o.pace, &why); /* was tried at the start */
 
 	f.count = p->st.planned;
 	f.max_frame = p->max_frame;
+	f.batch = BATCH;
 	f.max_attempts = p->o.max_attempts;
 	f.start_ns = p->o.pace.start_ns;
 	f.fill = flood_fill;

@@ -79,6 +79,8 @@ void kt_prober_no_path(struct kt_prober *p, struct kt_probe_entry *e, const stru
 
 /* prober_tx.c */
 int kt_prober_tx_init(struct kt_prober *p, struct ktrxer_err *err);
+/* Asks for the ways to the first targets, so that the schedule does not wait for neighbours. */
+void kt_prober_find_paths(struct kt_prober *p);
 /* Submits what is due soon. -errno when the sender is broken. *wake: when there is more to do, 0: nothing is known of. */
 int kt_prober_submit(struct kt_prober *p, u64 *wake, struct ktrxer_err *err);
 void kt_prober_completions(struct kt_prober *p);
@@ -93,7 +95,7 @@ int kt_prober_flood(struct kt_prober *p, struct ktrxer_err *err);
 /* prober_rx.c */
 int kt_prober_rx_init(struct kt_prober *p, struct ktrxer_err *err);
 void kt_prober_packet(struct kt_prober *p, const struct krx_packet *pkt);
-/* Waits up to timeout_ns for packets and handles those that are there. 0 or -errno. */
+/* Waits up to timeout_ns for packets and handles some hundreds of those that are there. How many, or -errno. */
 int kt_prober_receive(struct kt_prober *p, u64 timeout_ns);
 /* Tells of probes whose time is over. */
 void kt_prober_expire(struct kt_prober *p, u64 now_ns);

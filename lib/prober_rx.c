@@ -8,6 +8,7 @@
 
 #define BURST 256 /* packets handled before anything else gets its turn */
 #define MAX_FRAME_RULES 64
+#define RING_BYTES (4u << 20) /* some 30,000 answers that wait while a batch is launched */
 
 void kt_prober_event_of(struct kt_prober_event *ev, enum kt_prober_event_kind kind, const struct kt_probe_entry *e)
 {
@@ -159,13 +160,17 @@ int kt_prober_receive(struct kt_prober *p, u64 timeout_ns)
 	struct krx_packet pkt;
 	int ret = krx_next(p->listener, &pkt, timeout_ns);
 
-	for (int n = 0; ret == 1; n++) {
+	int n;
+
+	for (n = 0; ret == 1 && n < BURST; n++) {
 		kt_prober_packet(p, &pkt);
-		if (n == BURST)
-			return 0;
 		ret = krx_next(p->listener, &pkt, 0);
 	}
-	return ret == -EINTR ? 0 : ret;
+	if (ret == 1) { /* one was fetched, so it is handled */
+		kt_prober_packet(p, &pkt);
+		n++;
+	}
+	return ret < 0 && ret != -EINTR ? ret : n;
 }
 
 void kt_prober_expire(struct kt_prober *p, u64 now_ns)
@@ -273,7 +278,7 @@ int kt_prober_rx_init(struct kt_prober *p, struct ktrxer_err *err)
 	if (ret)
 		return kt_err(err, -ret, "no memory for answers");
 	o.thread = p->o.flood && !kt_port_virtual(p->port);
-	o.ring_bytes = p->o.flood ? 0 : 4u << 20;
+	o.ring_bytes = RING_BYTES;
 	l.lossless = true;
 	ret = krx_open(&p->rx, p->port, &o, err);
 	if (!ret)

@@ -13,9 +13,14 @@
 #include "prober_impl.h"
 
 #define LEAD_NS 20000000ull /* probes are made this long before their launch */
+#define MAX_IN_FLIGHT 1024 /* 50,000 a second, LEAD_NS ahead; beyond, floods serve */
+#define MAX_BESIDE_FLOOD 128 /* retries behind a flood */
 #define MANY_TARGETS 16 /* from here on a silent neighbour is waited for only briefly */
 #define PATH_NS KT_NSEC_PER_SEC
 #define PATH_MANY_NS 50000000ull
+#define PATH_RUNNING_NS 5000000ull /* once the schedule runs, nobody is waited for long: the kernel goes on asking */
+#define WARM_TARGETS 1024
+#define WARM_NS (10 * KT_NSEC_PER_SEC)
 
 /* --- One by one ------------------------------------------------------------------------ */
 
@@ -232,6 +237,27 @@ static void plan(struct kt_prober *p)
 		p->o.path_timeout_ns = n > MANY_TARGETS ? PATH_MANY_NS : PATH_NS;
 }
 
+void kt_prober_find_paths(struct kt_prober *p)
+{
+	u64 end = ktrxer_now(p->port) + WARM_NS, number;
+	struct kt_walk walk;
+	struct ktrxer_path path;
+
+	if (!p->o.n_frames && !p->o.one_path) {
+		walk = *p->o.walk;
+		for (int i = 0; i < WARM_TARGETS && kt_walk_next(&walk, &number); i++) {
+			struct kt_target target;
+
+			kt_targets_get(p->o.targets, number, &target);
+			kt_path_cache_find(p->paths, &target.addr, &path, p->o.path_timeout_ns, NULL);
+			if (ktrxer_now(p->port) > end || kt_prober_stopping(p))
+				break;
+		}
+	}
+	if (p->o.path_timeout_ns > PATH_RUNNING_NS)
+		p->o.path_timeout_ns = PATH_RUNNING_NS;
+}
+
 int kt_prober_tx_init(struct kt_prober *p, struct ktrxer_err *err)
 {
 	KTRXER_OPTS(ktx_opts, o);
@@ -252,7 +278,9 @@ int kt_prober_tx_init(struct kt_prober *p, struct ktrxer_err *err)
 	p->again = p->o.retries ? calloc((size_t)p->out.mask + 1, sizeof(*p->again)) : NULL;
 	if (!p->buf || (p->o.retries && !p->again))
 		return kt_err(err, ENOMEM, "no memory for probes");
-	p->max_in_flight = (p->out.mask + 1) / 4 < 4096 ? (p->out.mask + 1) / 4 : 4096;
+	p->max_in_flight = p->o.flood ? MAX_BESIDE_FLOOD : MAX_IN_FLIGHT;
+	if (p->max_in_flight > (p->out.mask + 1) / 4)
+		p->max_in_flight = (p->out.mask + 1) / 4;
 	p->is_virtual = kt_port_virtual(p->port);
 	p->threaded = !p->is_virtual && !p->o.flood;
 	o.max_pending = p->max_in_flight + KT_PROBER_SUBMIT;
