@@ -35,7 +35,7 @@ extern "C" {
 /* Why something failed: one sentence without a full stop or newline, for a person. */
 struct ktrxer_err {
 	int code; /* errno value, positive; 0: no error */
-	char text[248];
+	char text[504];
 };
 
 KTRXER_API const char *ktrxer_version(void);
@@ -116,7 +116,7 @@ struct ktrxer_engine {
 	const char *name;
 	const char *needs;
 	bool works;
-	char why[200]; /* when it does not: what is missing and how to get it */
+	char why[300]; /* when it does not: what is missing and how to get it */
 };
 /* The i-th engine, best first. -ENOENT behind the last. */
 KTRXER_API int ktrxer_engine(unsigned int i, const char *ifname, struct ktrxer_engine *e);

@@ -157,7 +157,7 @@ struct ktrxer {
 	struct ktrxer_opts opts; /* engine, if set, points into names */
 	char ifname[64];
 	char mode[64];
-	char why[200];
+	char why[400];
 	u32 ifindex;
 	u32 mtu;
 	u8 mac[6];

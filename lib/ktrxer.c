@@ -138,7 +138,7 @@ err_port:
 static int open_auto(struct ktrxer **port, const char *ifname, const struct ktrxer_opts *opts, struct ktrxer_err *err)
 {
 	struct ktrxer_err e = { 0 };
-	char why[256] = "";
+	char why[400] = "";
 	int ret = -EOPNOTSUPP;
 
 	for (size_t i = 0; i < KT_ARRAY_LEN(engines); i++) {
@@ -154,11 +154,11 @@ static int open_auto(struct ktrxer **port, const char *ifname, const struct ktrx
 		if (!ret)
 			ret = open_with(port, engine, ifname, opts, &e);
 		if (!ret) {
-			snprintf((*port)->why, sizeof((*port)->why), "%.190s",
+			snprintf((*port)->why, sizeof((*port)->why), "%.390s",
 				 n ? why : "the best engine of this build");
 			return 0;
 		}
-		snprintf(why + n, sizeof(why) - n, "%s%s: %.120s", n ? "; " : "", engine->name, e.text);
+		snprintf(why + n, sizeof(why) - n, "%s%s: %.180s", n ? "; " : "", engine->name, e.text);
 		if (ret == -ENODEV)
 			break;
 	}
@@ -281,6 +281,6 @@ KTRXER_API int ktrxer_engine(unsigned int i, const char *ifname, struct ktrxer_e
 	e->needs = engines[i]->needs;
 	e->works = !engines[i]->probe || !engines[i]->probe(ifname, &err);
 	if (!e->works)
-		snprintf(e->why, sizeof(e->why), "%.190s", err.text);
+		snprintf(e->why, sizeof(e->why), "%.290s", err.text);
 	return 0;
 }

@@ -42,7 +42,7 @@ struct kt_share_reply {
 	u32 n_units; /* LISTEN: of the ring */
 	u32 reserved;
 	struct krx_stats stats;
-	char text[248]; /* when ret is negative */
+	char text[504]; /* when ret is negative */
 };
 
 /* One message with up to KT_SHARE_MAX_FDS descriptors. 0 or -errno. */

@@ -29,7 +29,7 @@ struct kt_test {
 
 /* Weak: one of each, however many files a program has. */
 __attribute__((weak)) jmp_buf kt_test_exit; /* 1: failed, 2: skipped */
-__attribute__((weak)) char kt_test_note[512];
+__attribute__((weak)) char kt_test_note[1024];
 
 #define TEST_FAIL(...) \
 	do { \
