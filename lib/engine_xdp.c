@@ -50,6 +50,19 @@ int kt_xdp_enter(struct ktrxer *port)
 	return fd;
 }
 
+int kt_xdp_enter_new(void)
+{
+	int fd = open_netns();
+
+	if (fd < 0)
+		return -1;
+	if (unshare(CLONE_NEWNET)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
 void kt_xdp_leave(int back_fd)
 {
 	if (back_fd < 0)
