@@ -8,6 +8,8 @@ const struct command *const cli_commands[] = {
 	&command_info,
 	&command_probe,
 	&command_send,
+	&command_capture,
+	&command_rule,
 	&command_emulate,
 	&command_completion,
 	NULL,
