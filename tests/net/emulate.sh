@@ -93,6 +93,15 @@ for engine in packet xdp; do
 	end_link
 	check "$engine: a full queue is accounted for" balanced
 	between "$engine: and drops what finds no room" "$(value e0 no_room)" 20 36
+
+	start_link --engine $engine
+	ip -n "$(name_of emulator)" link set e1 down
+	in_ns a ping -n -q -c 3 -i 0.05 -W 1 10.9.0.2 > /dev/null
+	ip -n "$(name_of emulator)" link set e1 up
+	check "$engine: goes on after a link was down" wait_for 10 in_ns a ping -n -q -c 1 -W 1 10.9.0.2
+	end_link
+	same "$engine: what could not leave meanwhile is told" "$(value e0 failed)" 3
+	check "$engine: and accounted for" balanced
 done
 
 # With neighbour discovery and all that hosts say unasked.
