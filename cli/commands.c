@@ -5,14 +5,8 @@
 #include "commands.h"
 
 const struct command *const cli_commands[] = {
-	&command_info,
-	&command_probe,
-	&command_send,
-	&command_capture,
-	&command_rule,
-	&command_emulate,
-	&command_completion,
-	NULL,
+	&command_info, &command_probe,	 &command_send,	      &command_capture,
+	&command_rule, &command_emulate, &command_completion, NULL,
 };
 
 const struct command *cli_command(const char *name)

@@ -475,7 +475,7 @@ struct ktrxer_probe {
 	uint16_t sport_hi;
 	uint8_t ttl; /* 0: 64 */
 	uint8_t tos;
-	uint32_t payload_bytes; /* ICMP, UDP: bytes behind the header; 16 carry a cookie and all of seq, 24 the time too */
+	uint32_t payload_bytes; /* ICMP, UDP: behind the header; 16 carry a cookie and all of seq, 24 the time too */
 	const char *dns_name; /* query name; NULL: "." */
 	uint16_t dns_type; /* 0: A (1), or AAAA (28) on IPv6 */
 	uint16_t vlan[2]; /* TCI */

@@ -91,7 +91,7 @@ struct kt_prober_opts {
 	bool drop; /* the host does not see the answers */
 	bool one_path; /* path holds for all targets */
 	struct ktrxer_path path;
-	u64 path_timeout_ns; /* for a neighbour, before the schedule begins; 0: 1 s, for many targets 50 ms */
+	u64 path_timeout_ns; /* for a neighbour, before the schedule begins; 0: 1 s, for several targets 200 ms, for many 50 ms */
 	int cpu; /* of the launching thread + 1; 0: any */
 	int fifo_priority;
 	u64 spin_ns;

@@ -70,7 +70,7 @@ struct kt_prober {
 bool kt_prober_next_job(struct kt_prober *p, struct kt_prober_job *job);
 /* Puts an unanswered probe back in line; false when its tries are used up. */
 bool kt_prober_retry(struct kt_prober *p, const struct kt_probe_entry *e);
-/* Draws the next launch time if none is drawn; false: the times are used up. The first is drawn when a frame is ready. */
+/* Draws the next launch time if none is drawn; false: the times are used up. The first fixes the start. */
 bool kt_prober_draw_launch(struct kt_prober *p);
 struct kt_probe_entry *kt_prober_add(struct kt_prober *p, const struct kt_prober_job *job);
 /* Writes the frame of an entry, the same whenever it is asked. Its length, or -errno. */

@@ -5,7 +5,7 @@
  */
 #include "prober_impl.h"
 
-#define START_NS 2000000ull /* from the first frame being ready to its launch */
+#define START_NS 2000000ull /* from the first probe being made to its launch */
 
 /* --- What is next --------------------------------------------------------------- */
 
@@ -62,7 +62,7 @@ bool kt_prober_retry(struct kt_prober *p, const struct kt_probe_entry *e)
 	return true;
 }
 
-/* Draws the next launch time if need be. False: there are none left. The first is drawn when a frame is ready. */
+/* Draws the next launch time if need be. False: there are none left. The first fixes the start. */
 bool kt_prober_draw_launch(struct kt_prober *p)
 {
 	const char *why;

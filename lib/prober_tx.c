@@ -17,6 +17,7 @@
 #define MAX_BESIDE_FLOOD 128 /* retries behind a flood */
 #define MANY_TARGETS 16 /* from here on a silent neighbour is waited for only briefly */
 #define PATH_NS KT_NSEC_PER_SEC
+#define PATH_SOME_NS 200000000ull
 #define PATH_MANY_NS 50000000ull
 #define PATH_RUNNING_NS 5000000ull /* once the schedule runs, nobody is waited for long: the kernel goes on asking */
 #define WARM_TARGETS 1024
@@ -33,13 +34,7 @@ static bool make(struct kt_prober *p, const struct kt_prober_job *job)
 	struct ktrxer_err err = { 0 };
 	int len;
 
-	/* The way first: finding it may take time, and the first launch time is counted from when it is found. */
-	e->scheduled_ns = p->has_next_launch ? p->next_launch_ns : 0;
-	len = kt_prober_render(p, e, frame, &err);
-	if (len < 0) {
-		kt_prober_no_path(p, e, &err);
-		return false;
-	}
+	/* Its turn passes even when there is no way to its target. */
 	if (!kt_prober_draw_launch(p)) {
 		e->state = KT_PROBE_ENDED;
 		p->st.given--;
@@ -47,9 +42,13 @@ static bool make(struct kt_prober *p, const struct kt_prober_job *job)
 		p->again_n = 0;
 		return false;
 	}
-	e->scheduled_ns = p->next_launch_ns ? p->next_launch_ns : ktrxer_now(p->port);
 	p->has_next_launch = false;
+	e->scheduled_ns = p->next_launch_ns ? p->next_launch_ns : ktrxer_now(p->port);
 	len = kt_prober_render(p, e, frame, &err);
+	if (len < 0) {
+		kt_prober_no_path(p, e, &err);
+		return false;
+	}
 	*q = (struct ktx_probe){
 		.frame = frame,
 		.len = (u32)len,
@@ -110,7 +109,8 @@ int kt_prober_submit(struct kt_prober *p, u64 *wake, struct ktrxer_err *err)
 				more = false;
 			} else if (!kt_prober_next_job(p, &job)) {
 				more = false;
-			} else if (!make(p, &job) && kt_prober_stopping(p)) {
+			} else if (!make(p, &job)) {
+				*wake = horizon - LEAD_NS; /* that may have taken time: what is ready goes first */
 				more = false;
 			}
 		}
@@ -234,7 +234,7 @@ static void plan(struct kt_prober *p)
 	if (p->o.times && p->o.n_times < p->st.planned)
 		p->st.planned = p->o.n_times;
 	if (!p->o.path_timeout_ns)
-		p->o.path_timeout_ns = n > MANY_TARGETS ? PATH_MANY_NS : PATH_NS;
+		p->o.path_timeout_ns = n > MANY_TARGETS ? PATH_MANY_NS : n > 1 ? PATH_SOME_NS : PATH_NS;
 }
 
 void kt_prober_find_paths(struct kt_prober *p)
