@@ -50,17 +50,18 @@ int kt_xdp_enter(struct ktrxer *port)
 	return fd;
 }
 
-int kt_xdp_enter_new(void)
+int kt_xdp_enter_new(int *netns_fd)
 {
-	int fd = open_netns();
+	int back = open_netns();
 
-	if (fd < 0)
+	if (back < 0)
 		return -1;
 	if (unshare(CLONE_NEWNET)) {
-		close(fd);
+		close(back);
 		return -1;
 	}
-	return fd;
+	*netns_fd = open_netns();
+	return back;
 }
 
 void kt_xdp_leave(int back_fd)

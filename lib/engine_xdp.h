@@ -64,8 +64,8 @@ static inline struct kt_xdp *kt_xdp(const struct ktrxer *port)
 /* Moves the calling thread into the port's namespace and back. Returns what leave needs: -1 if it was there already. */
 int kt_xdp_enter(struct ktrxer *port);
 void kt_xdp_leave(int back_fd);
-/* Into a fresh namespace, which lasts as long as something in it. -1: not allowed. */
-int kt_xdp_enter_new(void);
+/* Into a fresh namespace, which lasts as long as *netns_fd is open. -1: not allowed. */
+int kt_xdp_enter_new(int *netns_fd);
 
 /* The interface now: 0, -ENETDOWN (down, or no carrier and need_carrier) or -ENODEV. *mtu may be NULL. */
 int kt_xdp_iface(struct ktrxer *port, bool need_carrier, u32 *mtu);

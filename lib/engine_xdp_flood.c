@@ -23,13 +23,14 @@
 #define BATCH 64u /* frames between two flushes: a queue of 256, as veth has it, holds several */
 #define MEMORY_BYTES (4u << 20)
 #define MIN_FRAMES 1024u
-#define MAX_FRAMES 16384u
+#define MAX_FRAMES 4096u /* more only fall out of the cache */
 #define MAX_LIVE_BYTES 4096u
 
 struct kt_xdp_flood {
 	struct bpf_object *obj;
 	struct bpf_link *links[2];
 	int dispatch_fd; /* keeps the program in the dispatch table, or -1 */
+	int dispatch_netns_fd; /* where that is done, or -1 */
 	int program_fd;
 	struct kt_xdp_flood_control *control;
 	u8 *frames;
@@ -154,7 +155,7 @@ static int make_veth(void)
 static void keep_dispatched(struct kt_xdp_flood *f)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = XDP_FLAGS_DRV_MODE);
-	int back = kt_xdp_enter_new();
+	int back = kt_xdp_enter_new(&f->dispatch_netns_fd);
 	struct if_nameindex *all, *i;
 
 	if (back < 0)
@@ -208,7 +209,7 @@ int kt_xdp_flood_open(struct ktrxer *port, struct kt_txslot *slots, u32 n, u32 f
 	if (!f)
 		return kt_err(err, ENOMEM, "no memory for a flood");
 	x->flood = f;
-	f->dispatch_fd = -1;
+	f->dispatch_fd = f->dispatch_netns_fd = -1;
 	f->n = n;
 	kt_xdp_log_begin();
 	ret = load(f, frame_bytes);
@@ -239,6 +240,8 @@ void kt_xdp_flood_close(struct ktrxer *port)
 		bpf_link__destroy(f->links[i]);
 	if (f->dispatch_fd >= 0)
 		close(f->dispatch_fd);
+	if (f->dispatch_netns_fd >= 0)
+		close(f->dispatch_netns_fd);
 	if (f->control)
 		munmap(f->control, sizeof(*f->control));
 	if (f->frames)
