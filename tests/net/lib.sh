@@ -162,11 +162,11 @@ pcap_read() {
 			printf "%d%09d %d %s\n", $s, $n, $w, unpack("H*", substr($_, $o + 16, $c)); $o += 16 + $c }' < "$1"
 }
 
-# tshark_complaints FILE: what wireshark's dissectors warn about, checksums included; nothing is good.
+# tshark_complaints FILE: frames with a wrong checksum or that wireshark's dissectors cannot make sense of.
 tshark_complaints() {
 	tshark -n -r "$1" -o ip.check_checksum:TRUE -o udp.check_checksum:TRUE -o tcp.check_checksum:TRUE \
-		-Y '_ws.malformed || _ws.expert.severity >= 6291456' -T fields -e frame.number -e _ws.col.Protocol \
-		-e _ws.col.Info -e _ws.expert.message 2>&1 | grep -v '^Running as user'
+		-Y '_ws.expert.group == 0x01000000 || _ws.expert.group == 0x07000000' -T fields -e frame.number \
+		-e _ws.col.Protocol -e _ws.col.Info -e _ws.expert.message 2>&1 | grep -v '^Running as user'
 	return 0
 }
 
