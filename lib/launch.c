@@ -2,13 +2,8 @@
 /*
  * Launching: takes what is due from the schedule, hands it to the engine in
  * one batch, tries again what the driver refused, and ends every probe
- * exactly once. Also the library's own launching thread.
+ * exactly once. launcher.c has the thread that does so by itself.
  */
-#include <sched.h>
-#include <signal.h>
-#include <string.h>
-#include <sys/prctl.h>
-
 #include "../core/ring.h"
 #include "sender.h"
 
@@ -179,6 +174,13 @@ static void fail_rest(struct ktx *tx, u32 i, u32 n, int code)
 		kt_probe_end(tx, tx->batch_items[i], KTX_FAILED, code);
 }
 
+/* The sender closes: the batch's probes from i on are not launched any more. Lock held. */
+static void cancel_batch(struct ktx *tx, u32 i, u32 n)
+{
+	for (; i < n; i++)
+		kt_probe_end(tx, tx->batch_items[i], KTX_CANCELLED, tx->pending[tx->batch_items[i]].done.reason);
+}
+
 /*
  * Settles the slots from i on that the engine tried. Those to be tried again
  * at once are moved together in front of the untried ones, in order. Returns
@@ -205,8 +207,8 @@ static u32 settle_tried(struct ktx *tx, u32 i, u32 tried)
 /* The batch's probes from i to n to the driver, until each is settled. launch_lock held. */
 static void launch_batch(struct ktx *tx, u32 i, u32 n)
 {
-	n = drop_late(tx, i, n, kt_port_now(tx->port));
-	while (i < n) {
+	/* Tries without a pause take time too, so each round asks whether it is too late. */
+	while ((n = drop_late(tx, i, n, kt_port_now(tx->port))) > i) {
 		int tried = tx->port->engine->tx_launch(tx->port, tx->batch + i, n - i);
 
 		pthread_mutex_lock(&tx->lock);
@@ -216,6 +218,10 @@ static void launch_batch(struct ktx *tx, u32 i, u32 n)
 			i = n;
 		} else {
 			i = settle_tried(tx, i, (u32)tried);
+		}
+		if (tx->stop) {
+			cancel_batch(tx, i, n);
+			i = n;
 		}
 		pthread_mutex_unlock(&tx->lock);
 	}
@@ -244,34 +250,34 @@ void kt_launch_due(struct ktx *tx)
 }
 
 /*
- * Whatever was submitted meanwhile for an earlier time than ns leaves first,
- * behind the n that wait in the batch. Returns false when the sender closes. launch_lock held.
+ * What was submitted meanwhile for an earlier time than ns leaves first, behind
+ * the n that wait in the batch. Returns when to look again: ns at the latest, 0
+ * when the sender closes. launch_lock held.
  */
-static bool launch_earlier(struct ktx *tx, u32 n, u64 ns)
+static u64 launch_earlier(struct ktx *tx, u32 n, u64 ns)
 {
 	const struct kt_schedule_entry *e;
-	u64 earlier = 0;
-	u32 end = n;
-	bool open;
+	u64 now = kt_port_now(tx->port);
+	u32 end;
 
 	pthread_mutex_lock(&tx->lock);
-	open = !tx->stop;
+	if (tx->stop)
+		ns = 0;
+	end = ns ? collect(tx, n, now < ns ? now : ns - 1) : n;
 	e = kt_schedule_first(&tx->schedule);
-	if (e && e->time_ns < ns) {
-		earlier = e->time_ns;
-		end = collect(tx, n, earlier);
-	}
+	if (ns && e && e->time_ns < ns)
+		ns = e->time_ns;
 	pthread_mutex_unlock(&tx->lock);
 	if (end > n) {
-		kt_port_wait(tx->port, earlier, UINT64_MAX, NULL, 0);
 		launch_batch(tx, n, end);
+		tell_news(tx);
 	}
-	return open;
+	return ns;
 }
 
 void kt_launch_at(struct ktx *tx, u64 ns)
 {
-	bool open = true;
+	u64 wake;
 	u32 n;
 
 	pthread_mutex_lock(&tx->launch_lock);
@@ -279,15 +285,19 @@ void kt_launch_at(struct ktx *tx, u64 ns)
 	n = collect(tx, 0, ns);
 	pthread_mutex_unlock(&tx->lock);
 	/* Everything is ready: between the clock showing ns and the driver call lies next to nothing. */
-	while (open) {
+	do {
 		u32 seen = kt_load_acquire(&tx->kick);
 
-		open = launch_earlier(tx, n, ns);
-		kt_port_wait(tx->port, ns, tx->o.no_spin ? 0 : UINT64_MAX, open ? &tx->kick : NULL, seen);
-		if (kt_port_now(tx->port) >= ns)
-			break;
+		wake = launch_earlier(tx, n, ns);
+		kt_port_wait(tx->port, wake, tx->o.no_spin ? 0 : UINT64_MAX, &tx->kick, seen);
+	} while (wake && kt_port_now(tx->port) < ns);
+	if (wake) {
+		launch_batch(tx, 0, n);
+	} else {
+		pthread_mutex_lock(&tx->lock);
+		cancel_batch(tx, 0, n);
+		pthread_mutex_unlock(&tx->lock);
 	}
-	launch_batch(tx, 0, n);
 	tell_news(tx);
 	pthread_mutex_unlock(&tx->launch_lock);
 }
@@ -308,96 +318,4 @@ void kt_launch_reap(struct ktx *tx)
 		else
 			kt_probe_end(tx, item, KTX_FAILED, tx->slots[item].err);
 	}
-}
-
-/* Waits, lock held, until there is something to launch soon. Returns the launch time, 0 to stop. */
-static u64 await_work(struct ktx *tx)
-{
-	for (;;) {
-		u64 next = kt_launch_next(tx), now, sleep_until;
-		struct timespec ts;
-
-		if (tx->stop)
-			return 0;
-		if (!next && !tx->in_flight.n) {
-			pthread_cond_wait(&tx->work, &tx->lock);
-			continue;
-		}
-		now = kt_port_now(tx->port);
-		if (!next || (tx->in_flight.n && next > now + 1000000))
-			next = now + 1000000; /* ask the device again within 1 ms */
-		if (next <= now)
-			return next;
-		sleep_until = next - kt_launch_spin(tx, now, next);
-		if (sleep_until <= now)
-			return next;
-		/* The condition's clock is monotonic; a TAI launch time is told in it. */
-		ts = kt_ns_timespec(ktrxer_convert(tx->port, sleep_until, tx->port->clock, KTRXER_CLOCK_MONOTONIC));
-		if (pthread_cond_timedwait(&tx->work, &tx->lock, &ts) == ETIMEDOUT)
-			return kt_launch_next(tx) ? kt_launch_next(tx) : next;
-	}
-}
-
-static void *launcher(void *arg)
-{
-	struct ktx *tx = arg;
-	u64 next;
-
-	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
-	prctl(PR_SET_NAME, "ktx-launch", 0, 0, 0);
-	pthread_mutex_lock(&tx->lock);
-	while ((next = await_work(tx))) {
-		pthread_mutex_unlock(&tx->lock);
-		kt_launch_at(tx, next);
-		pthread_mutex_lock(&tx->lock);
-	}
-	pthread_mutex_unlock(&tx->lock);
-	return NULL;
-}
-
-int kt_launcher_start(struct ktx *tx, struct ktrxer_err *err)
-{
-	struct sched_param sp = { .sched_priority = tx->o.fifo_priority };
-	sigset_t all, before;
-	int ret;
-
-	/* Signals are the program's business: its own threads take them. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	ret = pthread_create(&tx->thread, NULL, launcher, tx);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (ret)
-		return kt_err(err, ret, "the launching thread cannot be made: %s", strerror(ret));
-	tx->has_thread = true;
-	if (tx->o.cpu) {
-		cpu_set_t set;
-
-		CPU_ZERO(&set);
-		CPU_SET((size_t)tx->o.cpu - 1, &set);
-		ret = pthread_setaffinity_np(tx->thread, sizeof(set), &set);
-		if (ret) {
-			kt_launcher_stop(tx);
-			return kt_err(err, ret, "the launching thread cannot run on CPU %d: %s", tx->o.cpu - 1,
-				      strerror(ret));
-		}
-	}
-	if (tx->o.fifo_priority && !pthread_setschedparam(tx->thread, SCHED_FIFO, &sp)) {
-		pthread_mutex_lock(&tx->lock);
-		tx->stats.fifo = true;
-		pthread_mutex_unlock(&tx->lock);
-	}
-	return 0;
-}
-
-void kt_launcher_stop(struct ktx *tx)
-{
-	if (!tx->has_thread)
-		return;
-	pthread_mutex_lock(&tx->lock);
-	tx->stop = true;
-	kt_store_release(&tx->kick, tx->kick + 1);
-	pthread_cond_signal(&tx->work);
-	pthread_mutex_unlock(&tx->lock);
-	pthread_join(tx->thread, NULL);
-	tx->has_thread = false;
 }
