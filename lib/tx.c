@@ -322,8 +322,9 @@ static int wait_threaded(struct ktx *tx, u64 until)
 KTRXER_API int ktx_wait(struct ktx *tx, uint64_t timeout_ns)
 {
 	u64 until = kt_port_now(tx->port) + timeout_ns;
+	bool for_ever = until < timeout_ns || timeout_ns == UINT64_MAX;
 
-	if (until < timeout_ns)
+	if (for_ever)
 		until = INT64_MAX;
 	if (tx->has_thread)
 		return wait_threaded(tx, until);
@@ -331,19 +332,38 @@ KTRXER_API int ktx_wait(struct ktx *tx, uint64_t timeout_ns)
 		bool idle;
 		int n = ktx_run(tx, 0);
 
-		if (n || kt_port_now(tx->port) >= until || step(tx, until))
+		/* Nobody launches but this thread: with nothing pending, nothing can ever complete. */
+		done_count(tx, &idle);
+		if (n || (for_ever && idle) || kt_port_now(tx->port) >= until || step(tx, until))
 			return n ? n : (int)done_count(tx, &idle);
 	}
+}
+
+/* Takes probes out of the train that is still being submitted. Lock held. */
+static int cancel_in_train(struct ktx *tx, bool all, u64 id)
+{
+	int n = 0;
+
+	for (u32 left = tx->train.n; left; left--) {
+		u32 item = kt_fifo_get(tx, &tx->train);
+
+		if (all || tx->pending[item].done.id == id) {
+			kt_probe_end(tx, item, KTX_CANCELLED, 0);
+			n++;
+		} else {
+			kt_fifo_put(tx, &tx->train, item, KT_PLACE_TRAIN);
+		}
+	}
+	return n;
 }
 
 /* Cancels scheduled probes; those being launched are beyond recall. */
 static int cancel(struct ktx *tx, bool all, u64 id)
 {
-	int n = 0;
+	int n;
 
 	pthread_mutex_lock(&tx->lock);
-	if (tx->train.n)
-		schedule_train(tx);
+	n = cancel_in_train(tx, all, id);
 	for (u32 i = 0; i < tx->n_slots; i++) {
 		struct kt_pending *p = &tx->pending[i];
 

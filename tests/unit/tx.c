@@ -199,6 +199,42 @@ static void t_earlier_and_still_earlier(void)
 	close_tx();
 }
 
+/* Cancelling one probe does not close a train that is still being submitted, and can take a probe out of it. */
+static void t_cancel_in_an_open_train(void)
+{
+	open_tx(&fake_stepping, (struct ktx_opts){ 0 });
+	submit((struct ktx_probe){ .id = 1, .launch_ns = 5 * MS, .flags = KTX_TRAIN });
+	submit((struct ktx_probe){ .id = 2, .flags = KTX_TRAIN });
+	CHECK_EQ(ktx_cancel(tx, 7), 0);
+	CHECK_EQ(ktx_next_launch(tx), 0);
+	CHECK_EQ(ktx_cancel(tx, 1), 1);
+	submit((struct ktx_probe){ .id = 3 });
+	CHECK_EQ(ktx_run(tx, S), 3);
+	CHECK_EQ(fetch().status, KTX_CANCELLED);
+	CHECK_EQ(fetch().id, 2);
+	CHECK_EQ(fetch().id, 3);
+	CHECK_EQ(fake_calls, 1);
+	submit((struct ktx_probe){ .id = 4, .flags = KTX_TRAIN });
+	CHECK_EQ(ktx_cancel_all(tx), 1);
+	close_tx();
+}
+
+/* Waiting for ever for nothing would hang, or use up all virtual time. */
+static void t_wait_for_nothing(void)
+{
+	u64 before;
+
+	open_tx(&fake_stepping, (struct ktx_opts){ 0 });
+	before = ktrxer_now(&port);
+	CHECK_EQ(ktx_wait(tx, UINT64_MAX), 0);
+	CHECK_EQ(ktrxer_now(&port), before);
+	CHECK_EQ(ktx_wait(tx, 5 * MS), 0);
+	CHECK_EQ(ktrxer_now(&port), before + 5 * MS);
+	submit((struct ktx_probe){ .launch_ns = 100 * S });
+	CHECK_EQ(ktx_wait(tx, UINT64_MAX), 1);
+	close_tx();
+}
+
 static u32 stress_over;
 
 /* Cancels whatever it can while the others submit and launch. */
@@ -265,4 +301,5 @@ static void t_submit_launch_cancel_at_once(void)
 
 TEST_MAIN(T(t_one_slot), T(t_order_of_completions), T(t_train_across_submissions), T(t_window_ends_retries),
 	  T(t_close_ends_retries), T(t_cancelled_first_leaves_the_next_alone), T(t_spin_for_ever),
-	  T(t_close_while_spinning), T(t_earlier_and_still_earlier), T(t_submit_launch_cancel_at_once))
+	  T(t_close_while_spinning), T(t_earlier_and_still_earlier), T(t_cancel_in_an_open_train),
+	  T(t_wait_for_nothing), T(t_submit_launch_cancel_at_once))
