@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "engine.h"
+#include "pcapblock.h"
 #include "pcapwrite.h"
 
 #define BUFFER_BYTES (256 * 1024)
@@ -27,103 +28,11 @@ struct kt_pcapwrite {
 	int error; /* -errno of the first failure of this file */
 	char *name; /* for sentences */
 	u64 written; /* bytes of this file, whole blocks only */
-	u8 *buf;
-	size_t n;
-	size_t cap;
-	size_t block; /* where the open block begins */
+	struct kt_blocks b;
 	u8 *head; /* section and interfaces, repeated in the next file */
 	size_t head_bytes;
 	u32 n_interfaces;
 };
-
-/* --- Blocks in the buffer --------------------------------------------------- */
-
-static bool reserve(struct kt_pcapwrite *w, size_t bytes)
-{
-	size_t cap = w->cap;
-	u8 *buf;
-
-	if (w->n + bytes <= w->cap)
-		return true;
-	while (cap < w->n + bytes)
-		cap *= 2;
-	buf = realloc(w->buf, cap);
-	if (!buf)
-		return false;
-	w->buf = buf;
-	w->cap = cap;
-	return true;
-}
-
-static void put(struct kt_pcapwrite *w, const void *data, size_t bytes)
-{
-	memcpy(w->buf + w->n, data, bytes);
-	w->n += bytes;
-}
-
-static void put32(struct kt_pcapwrite *w, u32 v)
-{
-	put(w, &v, sizeof(v));
-}
-
-static void put16(struct kt_pcapwrite *w, u16 v)
-{
-	put(w, &v, sizeof(v));
-}
-
-/* Zeros up to a multiple of four. */
-static void pad(struct kt_pcapwrite *w, size_t bytes)
-{
-	static const u8 zero[4];
-
-	put(w, zero, (4 - bytes % 4) % 4);
-}
-
-static void begin(struct kt_pcapwrite *w, u32 type)
-{
-	w->block = w->n;
-	put32(w, type);
-	put32(w, 0);
-}
-
-static void put_option(struct kt_pcapwrite *w, u16 code, const void *data, size_t bytes)
-{
-	put16(w, code);
-	put16(w, (u16)bytes);
-	put(w, data, bytes);
-	pad(w, bytes);
-}
-
-/* As much of a text as an option can hold. */
-static size_t text_bytes(const char *text)
-{
-	size_t n = text ? strlen(text) : 0;
-
-	return n > 4000 ? 4000 : n;
-}
-
-static void put_text(struct kt_pcapwrite *w, u16 code, const char *text)
-{
-	if (text)
-		put_option(w, code, text, text_bytes(text));
-}
-
-/* A time: high half first, whatever the byte order. */
-static void put_time(struct kt_pcapwrite *w, u16 code, u64 ns)
-{
-	u32 v[2] = { (u32)(ns >> 32), (u32)ns };
-
-	if (ns)
-		put_option(w, code, v, sizeof(v));
-}
-
-static void end(struct kt_pcapwrite *w)
-{
-	u32 bytes = (u32)(w->n - w->block + 4);
-
-	memcpy(w->buf + w->block + 4, &bytes, sizeof(bytes));
-	put32(w, bytes);
-}
 
 /* --- The file ------------------------------------------------------------------ */
 
@@ -140,7 +49,7 @@ static size_t whole_blocks(const struct kt_pcapwrite *w, size_t n)
 
 		if (at + header > n)
 			return at;
-		memcpy(&bytes, w->buf + at + (w->format == KT_PCAPWRITE_PCAPNG ? 4 : 8), sizeof(bytes));
+		memcpy(&bytes, w->b.buf + at + (w->format == KT_PCAPWRITE_PCAPNG ? 4 : 8), sizeof(bytes));
 		if (w->format == KT_PCAPWRITE_PCAP)
 			bytes += 16;
 		if (at + bytes > n)
@@ -156,7 +65,7 @@ static int fail(struct kt_pcapwrite *w, int code, size_t out, struct ktrxer_err 
 
 	w->error = -code;
 	w->written += whole;
-	w->n = 0;
+	w->b.n = 0;
 	if (out != whole && ftruncate(w->fd, (off_t)w->written) && errno != EINVAL && errno != EBADF)
 		return kt_err(err, code, "%.120s: %s; its last record is cut off", w->name, strerror(code));
 	return kt_err(err, code, "%.120s: %s; what was written before is whole", w->name, strerror(code));
@@ -168,8 +77,8 @@ int kt_pcapwrite_flush(struct kt_pcapwrite *w, struct ktrxer_err *err)
 
 	if (w->error)
 		return w->error;
-	while (out < w->n) {
-		ssize_t n = write(w->fd, w->buf + out, w->n - out);
+	while (out < w->b.n) {
+		ssize_t n = write(w->fd, w->b.buf + out, w->b.n - out);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -178,7 +87,7 @@ int kt_pcapwrite_flush(struct kt_pcapwrite *w, struct ktrxer_err *err)
 		out += (size_t)n;
 	}
 	w->written += out;
-	w->n = 0;
+	w->b.n = 0;
 	return 0;
 }
 
@@ -187,16 +96,16 @@ static int room(struct kt_pcapwrite *w, size_t bytes, struct ktrxer_err *err)
 {
 	int ret = w->error;
 
-	if (!ret && w->n + bytes > BUFFER_BYTES)
+	if (!ret && w->b.n + bytes > BUFFER_BYTES)
 		ret = kt_pcapwrite_flush(w, err);
-	if (!ret && !reserve(w, bytes))
+	if (!ret && !kt_blocks_reserve(&w->b, bytes))
 		ret = kt_err(err, ENOMEM, "%.120s: no memory for a record of %zu bytes", w->name, bytes);
 	return ret;
 }
 
 u64 kt_pcapwrite_bytes(const struct kt_pcapwrite *w)
 {
-	return w->written + w->n;
+	return w->written + w->b.n;
 }
 
 static int open_file(struct kt_pcapwrite *w, const char *path, struct ktrxer_err *err)
@@ -212,7 +121,7 @@ static int open_file(struct kt_pcapwrite *w, const char *path, struct ktrxer_err
 		return kt_err(err, errno, "%.180s: %s", path, strerror(errno));
 	w->error = 0;
 	w->written = 0;
-	w->n = 0;
+	w->b.n = 0;
 	return 0;
 }
 
@@ -231,12 +140,12 @@ static int close_file(struct kt_pcapwrite *w, struct ktrxer_err *err)
 /* What was just put into the buffer at from begins every file. */
 static int remember(struct kt_pcapwrite *w, size_t from, struct ktrxer_err *err)
 {
-	size_t bytes = w->n - from;
+	size_t bytes = w->b.n - from;
 	u8 *head = realloc(w->head, w->head_bytes + bytes);
 
 	if (!head)
 		return kt_err(err, ENOMEM, "no memory to write %.180s", w->name);
-	memcpy(head + w->head_bytes, w->buf + from, bytes);
+	memcpy(head + w->head_bytes, w->b.buf + from, bytes);
 	w->head = head;
 	w->head_bytes += bytes;
 	return 0;
@@ -245,27 +154,27 @@ static int remember(struct kt_pcapwrite *w, size_t from, struct ktrxer_err *err)
 static void put_section(struct kt_pcapwrite *w, const struct kt_pcapwrite_opts *o)
 {
 	if (w->format == KT_PCAPWRITE_PCAP) {
-		put32(w, 0xa1b23c4d); /* times in ns */
-		put16(w, 2);
-		put16(w, 4);
-		put32(w, 0);
-		put32(w, 0);
-		put32(w, w->snaplen);
-		put32(w, 1); /* Ethernet */
+		kt_blocks_put32(&w->b, 0xa1b23c4d); /* times in ns */
+		kt_blocks_put16(&w->b, 2);
+		kt_blocks_put16(&w->b, 4);
+		kt_blocks_put32(&w->b, 0);
+		kt_blocks_put32(&w->b, 0);
+		kt_blocks_put32(&w->b, w->snaplen);
+		kt_blocks_put32(&w->b, 1); /* Ethernet */
 		return;
 	}
-	begin(w, SECTION_HEADER);
-	put32(w, 0x1a2b3c4d);
-	put16(w, 1);
-	put16(w, 0);
-	put32(w, 0xffffffff); /* length of the section: unknown */
-	put32(w, 0xffffffff);
-	put_text(w, 1, o->comment);
-	put_text(w, 2, o->hardware);
-	put_text(w, 3, o->os);
-	put_text(w, 4, o->application);
-	put32(w, 0);
-	end(w);
+	kt_blocks_begin(&w->b, SECTION_HEADER);
+	kt_blocks_put32(&w->b, 0x1a2b3c4d);
+	kt_blocks_put16(&w->b, 1);
+	kt_blocks_put16(&w->b, 0);
+	kt_blocks_put32(&w->b, 0xffffffff); /* length of the section: unknown */
+	kt_blocks_put32(&w->b, 0xffffffff);
+	kt_blocks_put_text(&w->b, 1, o->comment);
+	kt_blocks_put_text(&w->b, 2, o->hardware);
+	kt_blocks_put_text(&w->b, 3, o->os);
+	kt_blocks_put_text(&w->b, 4, o->application);
+	kt_blocks_put32(&w->b, 0);
+	kt_blocks_end(&w->b);
 }
 
 int kt_pcapwrite_open(struct kt_pcapwrite **out, const char *path, const struct kt_pcapwrite_opts *o,
@@ -280,9 +189,9 @@ int kt_pcapwrite_open(struct kt_pcapwrite **out, const char *path, const struct 
 	w->fd = -1;
 	w->format = o->format;
 	w->snaplen = o->snaplen ? o->snaplen : 262144;
-	w->cap = BUFFER_BYTES;
-	w->buf = malloc(w->cap);
-	ret = w->buf ? open_file(w, path, err) : kt_err(err, ENOMEM, "no memory to write %.180s", path);
+	w->b.cap = BUFFER_BYTES;
+	w->b.buf = malloc(w->b.cap);
+	ret = w->b.buf ? open_file(w, path, err) : kt_err(err, ENOMEM, "no memory to write %.180s", path);
 	if (ret)
 		goto err_open;
 	put_section(w, o);
@@ -307,7 +216,7 @@ int kt_pcapwrite_next(struct kt_pcapwrite *w, const char *path, struct ktrxer_er
 		w->error = ret;
 		return ret;
 	}
-	put(w, w->head, w->head_bytes); /* fits: the buffer is empty and has held it */
+	kt_blocks_put(&w->b, w->head, w->head_bytes); /* fits: the buffer is empty and has held it */
 	return 0;
 }
 
@@ -320,7 +229,7 @@ int kt_pcapwrite_close(struct kt_pcapwrite *w, struct ktrxer_err *err)
 	if (w->fd >= 0)
 		ret = close_file(w, err);
 	free(w->head);
-	free(w->buf);
+	free(w->b.buf);
 	free(w->name);
 	free(w);
 	return ret;
@@ -336,30 +245,33 @@ int kt_pcapwrite_interface(struct kt_pcapwrite *w, const struct kt_pcapwrite_int
 
 	if (w->format == KT_PCAPWRITE_PCAP)
 		return 0;
-	ret = room(w, 100 + text_bytes(i->name) + text_bytes(i->description) + text_bytes(i->filter), err);
+	ret = room(w,
+		   100 + kt_blocks_text_bytes(i->name) + kt_blocks_text_bytes(i->description) +
+			   kt_blocks_text_bytes(i->filter),
+		   err);
 	if (ret)
 		return ret;
-	from = w->n;
-	begin(w, INTERFACE_DESCRIPTION);
-	put16(w, 1); /* Ethernet */
-	put16(w, 0);
-	put32(w, w->snaplen);
-	put_text(w, 2, i->name);
-	put_text(w, 3, i->description);
+	from = w->b.n;
+	kt_blocks_begin(&w->b, INTERFACE_DESCRIPTION);
+	kt_blocks_put16(&w->b, 1); /* Ethernet */
+	kt_blocks_put16(&w->b, 0);
+	kt_blocks_put32(&w->b, w->snaplen);
+	kt_blocks_put_text(&w->b, 2, i->name);
+	kt_blocks_put_text(&w->b, 3, i->description);
 	if (i->mac)
-		put_option(w, 6, i->mac, 6);
-	put_option(w, 9, &nanoseconds, 1);
+		kt_blocks_put_option(&w->b, 6, i->mac, 6);
+	kt_blocks_put_option(&w->b, 9, &nanoseconds, 1);
 	if (i->filter) { /* its first byte says that the rest is a pcap expression */
-		size_t n = text_bytes(i->filter);
+		size_t n = kt_blocks_text_bytes(i->filter);
 
-		put16(w, 11);
-		put16(w, (u16)(n + 1));
-		put(w, "", 1);
-		put(w, i->filter, n);
-		pad(w, n + 1);
+		kt_blocks_put16(&w->b, 11);
+		kt_blocks_put16(&w->b, (u16)(n + 1));
+		kt_blocks_put(&w->b, "", 1);
+		kt_blocks_put(&w->b, i->filter, n);
+		kt_blocks_pad(&w->b, n + 1);
 	}
-	put32(w, 0);
-	end(w);
+	kt_blocks_put32(&w->b, 0);
+	kt_blocks_end(&w->b);
 	ret = remember(w, from, err);
 	return ret ? ret : (int)w->n_interfaces++;
 }
@@ -368,17 +280,17 @@ static void put_pcap_record(struct kt_pcapwrite *w, const struct kt_pcapwrite_pa
 {
 	u64 ns;
 
-	put32(w, (u32)kt_div_rem(p->stamp_ns, KT_NSEC_PER_SEC, &ns));
-	put32(w, (u32)ns);
-	put32(w, caplen);
-	put32(w, p->wirelen);
-	put(w, p->data, caplen);
+	kt_blocks_put32(&w->b, (u32)kt_div_rem(p->stamp_ns, KT_NSEC_PER_SEC, &ns));
+	kt_blocks_put32(&w->b, (u32)ns);
+	kt_blocks_put32(&w->b, caplen);
+	kt_blocks_put32(&w->b, p->wirelen);
+	kt_blocks_put(&w->b, p->data, caplen);
 }
 
 int kt_pcapwrite_packet(struct kt_pcapwrite *w, const struct kt_pcapwrite_packet *p, struct ktrxer_err *err)
 {
 	u32 caplen = p->caplen < w->snaplen ? p->caplen : w->snaplen;
-	int ret = room(w, 80 + (size_t)caplen + text_bytes(p->comment), err);
+	int ret = room(w, 80 + (size_t)caplen + kt_blocks_text_bytes(p->comment), err);
 
 	if (ret)
 		return ret;
@@ -388,23 +300,23 @@ int kt_pcapwrite_packet(struct kt_pcapwrite *w, const struct kt_pcapwrite_packet
 	}
 	if (p->interface >= w->n_interfaces)
 		return kt_err(err, EINVAL, "%.120s: interface %u was never described", w->name, p->interface);
-	begin(w, ENHANCED_PACKET);
-	put32(w, p->interface);
-	put32(w, (u32)(p->stamp_ns >> 32));
-	put32(w, (u32)p->stamp_ns);
-	put32(w, caplen);
-	put32(w, p->wirelen);
-	put(w, p->data, caplen);
-	pad(w, caplen);
-	put_text(w, 1, p->comment);
+	kt_blocks_begin(&w->b, ENHANCED_PACKET);
+	kt_blocks_put32(&w->b, p->interface);
+	kt_blocks_put32(&w->b, (u32)(p->stamp_ns >> 32));
+	kt_blocks_put32(&w->b, (u32)p->stamp_ns);
+	kt_blocks_put32(&w->b, caplen);
+	kt_blocks_put32(&w->b, p->wirelen);
+	kt_blocks_put(&w->b, p->data, caplen);
+	kt_blocks_pad(&w->b, caplen);
+	kt_blocks_put_text(&w->b, 1, p->comment);
 	if (p->direction) {
 		u32 flags = p->direction;
 
-		put_option(w, 2, &flags, sizeof(flags));
+		kt_blocks_put_option(&w->b, 2, &flags, sizeof(flags));
 	}
 	if (p->comment || p->direction)
-		put32(w, 0);
-	end(w);
+		kt_blocks_put32(&w->b, 0);
+	kt_blocks_end(&w->b);
 	return 0;
 }
 
@@ -419,16 +331,16 @@ int kt_pcapwrite_statistics(struct kt_pcapwrite *w, u32 interface, const struct 
 	ret = room(w, 200, err);
 	if (ret)
 		return ret;
-	begin(w, INTERFACE_STATISTICS);
-	put32(w, interface);
-	put32(w, (u32)(now >> 32));
-	put32(w, (u32)now);
-	put_time(w, 2, s->start_ns);
-	put_time(w, 3, s->end_ns);
-	put_option(w, 4, &s->received, 8);
-	put_option(w, 7, &s->dropped, 8);
-	put_option(w, 8, &s->delivered, 8);
-	put32(w, 0);
-	end(w);
+	kt_blocks_begin(&w->b, INTERFACE_STATISTICS);
+	kt_blocks_put32(&w->b, interface);
+	kt_blocks_put32(&w->b, (u32)(now >> 32));
+	kt_blocks_put32(&w->b, (u32)now);
+	kt_blocks_put_time(&w->b, 2, s->start_ns);
+	kt_blocks_put_time(&w->b, 3, s->end_ns);
+	kt_blocks_put_option(&w->b, 4, &s->received, 8);
+	kt_blocks_put_option(&w->b, 7, &s->dropped, 8);
+	kt_blocks_put_option(&w->b, 8, &s->delivered, 8);
+	kt_blocks_put32(&w->b, 0);
+	kt_blocks_end(&w->b);
 	return 0;
 }
