@@ -55,6 +55,7 @@ for _ in $(seq "$rounds"); do
 	row ktrxer-probe-syn ours 60 700 "$build/ktrxer" probe -i bench0 --kind syn --port 80 --rate max -q -o /dev/null 10.0.0.0/8
 	row zmap peer 54 2500 zmap --interface=bench0 --gateway-mac=02:00:00:00:00:02 --source-ip=10.99.0.1 -p 80 -B 10G \
 		-T 1 -b /dev/null -o /dev/null --cores=0 10.0.0.0/8
-	row masscan peer 54 2500 masscan --adapter bench0 --adapter-ip 10.99.0.1 --adapter-mac 02:00:00:00:00:01 \
+	# masscan writes paused.conf where it is interrupted
+	row masscan peer 54 2500 env -C "$tmp" masscan --adapter bench0 --adapter-ip 10.99.0.1 --adapter-mac 02:00:00:00:00:01 \
 		--router-mac 02:00:00:00:00:02 --rate 100000000 -p80 10.0.0.0/8 --wait 0
 done
