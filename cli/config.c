@@ -196,7 +196,7 @@ int config_load(struct optset *set, const struct command *cmd, const char *path,
 		snprintf(set->why, sizeof(set->why), "%s: %s", path, strerror(-r));
 		return r;
 	}
-	text = malloc(CONFIG_BYTES_MAX + 1); /* settings point into it: it stays */
+	text = malloc(CONFIG_BYTES_MAX + 1);
 	while (text && len < CONFIG_BYTES_MAX) {
 		ssize_t n = read(fd, text + len, CONFIG_BYTES_MAX - len);
 
@@ -216,6 +216,8 @@ int config_load(struct optset *set, const struct command *cmd, const char *path,
 		return r ? r : -EINVAL;
 	}
 	text[len] = 0;
+	free(set->file[source == OPT_FROM_FILE]);
+	set->file[source == OPT_FROM_FILE] = text;
 	return config_read(set, cmd, path, text, len, source);
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/timex.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -49,17 +50,23 @@ static void read_kernel(struct host *h)
 	h->realtime_kernel = strstr(u.version, "PREEMPT_RT") || read_number("/sys/kernel/realtime", 0) == 1;
 }
 
+/* musl's sched_setscheduler() refuses by design, since POSIX means processes where Linux means threads. */
+static int set_scheduler(int policy, const struct sched_param *p)
+{
+	return (int)syscall(SYS_sched_setscheduler, 0, policy, p);
+}
+
 /* Real-time scheduling is tried, since rights, limits and control groups all have a say; then undone. */
 static bool try_fifo(void)
 {
 	struct sched_param old = { 0 }, p = { .sched_priority = 1 };
-	int policy = sched_getscheduler(0);
+	int policy = (int)syscall(SYS_sched_getscheduler, 0);
 
 	if (policy == SCHED_FIFO || policy == SCHED_RR)
 		return true;
-	if (policy < 0 || sched_setscheduler(0, SCHED_FIFO, &p))
+	if (policy < 0 || set_scheduler(SCHED_FIFO, &p))
 		return false;
-	sched_setscheduler(0, policy, &old);
+	set_scheduler(policy, &old);
 	return true;
 }
 

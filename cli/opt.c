@@ -344,4 +344,8 @@ void opt_free(struct optset *set)
 			free(list->v);
 			*list = (struct opt_list){ 0 };
 		}
+	for (unsigned int i = 0; i < KT_ARRAY_LEN(set->file); i++) {
+		free(set->file[i]);
+		set->file[i] = NULL;
+	}
 }

@@ -103,6 +103,7 @@ struct optset {
 	const char *text[OPT_MAX]; /* what set it; not for lists. Points into argv, a table or memory that lives on */
 	u8 source[OPT_MAX]; /* enum opt_source */
 	const char *const *exclusive;
+	char *file[2]; /* texts of config files, which values point into; freed by opt_free() */
 	char why[512]; /* the sentence for the last -EINVAL, without the name of the program */
 };
 
@@ -123,7 +124,7 @@ int opt_resolve(struct optset *set);
 /* Was it given anywhere but by its default? */
 bool opt_given(const struct optset *set, const char *name);
 int opt_index(const struct optset *set, const char *name);
-/* Frees the lists in the configuration. */
+/* Frees the lists in the configuration and the texts of files. */
 void opt_free(struct optset *set);
 
 static inline bool opt_is_list(const struct opt *o)

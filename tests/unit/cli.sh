@@ -67,11 +67,17 @@ says 2 "is not one of its words; allowed: auto, kmod, xdp, packet, mem" send --e
 says 2 "the file is missing" send
 says 2 "--interface is needed" send f
 says 2 "one file too many" send a b -i lo
-says 2 "No such file" send -i lo "$tmp/none.pcap"
 : > "$tmp/empty.pcap"
-says 2 "empty.pcap" send -i lo "$tmp/empty.pcap"
 head -c 100 /dev/zero > "$tmp/zeros.pcap"
-says 2 "zeros.pcap" send -i lo "$tmp/zeros.pcap"
+if [[ $("$kt" info --json) == *'"libpcap":null'* ]]; then
+	says 3 "made without libpcap" send -i lo "$tmp/empty.pcap"
+	says 3 "made without libpcap" capture -i lo port 5
+else
+	says 2 "No such file" send -i lo "$tmp/none.pcap"
+	says 2 "empty.pcap" send -i lo "$tmp/empty.pcap"
+	says 2 "zeros.pcap" send -i lo "$tmp/zeros.pcap"
+	says 2 'filter "porrt 5"' capture -i lo 'porrt 5'
+fi
 says 2 "not a MAC address" send --dry-run --src-mac 1:2:3 "$tmp/zeros.pcap"
 says 2 "not a mapping" send --dry-run --src-ip 10.0.0.0/8=::/8 "$tmp/zeros.pcap"
 says 2 "--each is for --json" send -i lo --each f
@@ -84,7 +90,6 @@ if grep -qw capture <<< "$commands"; then
 	says 2 "is not a duration" capture -i lo -d soon
 	says 2 "only files can be rotated" capture -i lo --rotate-count 5
 	says 2 "cannot both write" capture -i lo -w a -w a
-	says 2 "filter" capture -i lo 'porrt 5'
 	says 3 "/nonexistent/x.sock" capture --attach /nonexistent/x.sock
 fi
 if grep -qw rule <<< "$commands"; then
