@@ -7,6 +7,7 @@
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 
 #include "core/packet.h"
@@ -425,6 +426,177 @@ static void t_rewrite_to_host(void)
 	tear_down();
 }
 
+/* A third interface, "kto", in far; what leaves there arrives at "ktp". GRO lets veth take redirected frames. */
+static int out_interface(u32 *ifindex)
+{
+	netns_enter(netns_far);
+	netns_run("ip link add kto type veth peer name ktp");
+	netns_run("ethtool -K ktp gro on > /dev/null");
+	netns_run("ip link set kto up");
+	netns_run("ip link set ktp up");
+	*ifindex = if_nametoindex("kto");
+	return packet_socket("ktp");
+}
+
+/* Waits until the engine has accounted for n packets. */
+static struct krx_stats stats_of(u64 n)
+{
+	for (u32 i = 0; i < 500 && stats().seen < n; i++) {
+		krx_pump(rx);
+		usleep(1000);
+	}
+	return stats();
+}
+
+static void t_forward_out(void)
+{
+	struct pollfd pfd = { .events = POLLIN };
+	struct krx_stats st;
+	u32 ifindex;
+	u8 buf[200];
+
+	set_up();
+	pfd.fd = out_interface(&ifindex);
+	RULE(.op = KRX_FORWARD, .sport_lo = 1, .out_ifindex = ifindex,
+	     .rewrite = KRX_REWRITE_DST_MAC | KRX_REWRITE_DST_IP, .new_dst_mac = { 2, 3, 4, 5, 6, 7 },
+	     .new_dst = { 10, 9, 8, 7 });
+	RULE(.op = KRX_CAPTURE, .sport_lo = 2, .out_ifindex = ifindex);
+	in_force();
+	for (u32 i = 0; i < 20; i++)
+		send_udp((u16)(1 + i % 2), PORT, i);
+	for (u32 i = 0; i < 20; i++) {
+		struct kt_packet p;
+
+		CHECK_EQ(poll(&pfd, 1, 1000), 1);
+		CHECK_EQ(recv(pfd.fd, buf, sizeof(buf), 0), 82);
+		CHECK_EQ(kt_get_be32(buf + 42), i);
+		CHECK_EQ(buf[5], i % 2 ? buf[5] : 7);
+		CHECK(kt_packet_checksums_ok(buf, 82));
+		kt_packet_parse(&p, buf, 82, 82);
+		CHECK_EQ(p.flow.dst[1], i % 2 ? 77 : 9);
+	}
+	CHECK_EQ(host_number(20), -1);
+	for (u32 i = 1; i < 20; i += 2) {
+		struct krx_packet p = next();
+
+		CHECK_EQ(number_of(&p), i);
+	}
+	st = stats_of(20);
+	CHECK_EQ(st.passed, 10);
+	CHECK_EQ(st.forwarded, 10);
+	CHECK_EQ(st.lost_error, 0);
+	close(pfd.fd);
+	tear_down();
+}
+
+/* What could not be sent on is lost and said to be; what was delivered before is not lost. */
+static void t_forward_lost(void)
+{
+	struct krx_stats st;
+	u32 ifindex;
+
+	set_up();
+	close(out_interface(&ifindex));
+	RULE(.op = KRX_FORWARD, .sport_lo = 1, .out_ifindex = ifindex);
+	RULE(.op = KRX_CAPTURE, .sport_lo = 2, .out_ifindex = ifindex);
+	in_force();
+	netns_run("ip link set kto down");
+	for (u32 i = 0; i < 20; i++)
+		send_udp((u16)(1 + i % 2), PORT, i);
+	for (u32 i = 1; i < 20; i += 2)
+		next();
+	st = stats_of(20);
+	CHECK_EQ(st.lost_error, 10);
+	CHECK_EQ(st.passed, 0);
+	CHECK_EQ(st.forwarded, 0);
+	CHECK_EQ(st.delivered, 10);
+	netns_run("ip link del kto");
+	for (u32 i = 0; i < 20; i++)
+		send_udp((u16)(1 + i % 2), PORT, i);
+	for (u32 i = 1; i < 20; i += 2)
+		next();
+	st = stats_of(40);
+	CHECK_EQ(st.lost_error, 20);
+	CHECK_EQ(st.delivered, 20);
+	tear_down();
+}
+
+/* A receiver that is killed leaves no program on the interface. */
+static void t_killed(void)
+{
+	int ready[2], status;
+	pid_t pid;
+	char c;
+
+	tear_down();
+	netns_pair(true);
+	CHECK_EQ(pipe(ready), 0);
+	pid = fork();
+	if (!pid) {
+		open_rx(NULL);
+		RULE(.op = KRX_DROP, .sport_lo = 1);
+		in_force();
+		if (write(ready[1], "x", 1) == 1)
+			pause();
+		_exit(1);
+	}
+	close(ready[1]);
+	CHECK_EQ(read(ready[0], &c, 1), 1);
+	close(ready[0]);
+	netns_enter(netns_far);
+	netns_run("ip link show " FAR " | grep -q 'prog/xdp'");
+	kill(pid, SIGKILL);
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	netns_run("for i in 1 2 3 4 5 6 7 8 9 10; do ip link show " FAR
+		  " | grep -q 'prog/xdp' || exit 0; sleep 0.1; done; exit 1");
+}
+
+/* Somebody else's program stays, and the user is told. */
+static void t_program_there(void)
+{
+	KTRXER_OPTS(ktrxer_opts, po);
+	struct ktrxer_err err = { 0 };
+	struct krx *second = NULL;
+	struct ktrxer *p2;
+
+	set_up();
+	po.engine = "xdp";
+	po.xdp_mode = mode;
+	CHECK_EQ(ktrxer_open(&p2, FAR, &po, &err), 0);
+	CHECK_EQ(krx_open(&second, p2, NULL, &err), -EBUSY);
+	CHECK(strstr(err.text, FAR));
+	ktrxer_close(p2);
+	CHECK_EQ(kt_engine_xdp.probe(FAR, &err), -EBUSY);
+	RULE(.op = KRX_CAPTURE, .sport_lo = 1);
+	in_force();
+	send_udp(1, PORT, 5);
+	next();
+	tear_down();
+}
+
+/* The set is exchanged under traffic: every packet meets the one or the other, and both count exactly. */
+static void t_exchange(void)
+{
+	struct krx_rule_stats st[2];
+	u64 n = 0;
+
+	set_up();
+	for (u32 round = 0; round < 30; round++) {
+		RULE(.op = round & 1 ? KRX_DROP : KRX_CAPTURE_DROP, .sport_lo = 1, .id = 1,
+		     .slice_bytes = round & 1 ? 0 : 64);
+		in_force();
+		for (u32 i = 0; i < 50; i++, n++)
+			send_udp(1, PORT, (u32)n);
+		krx_pump(rx);
+	}
+	CHECK_EQ(stats_of(n).dropped, n / 2);
+	CHECK_EQ(stats().delivered, n / 2);
+	CHECK_EQ(stats().passed, 0);
+	CHECK_EQ(krx_rules_list(rx, NULL, st, 2), 1);
+	CHECK_EQ(st[0].pkts, n);
+	tear_down();
+}
+
 /* The cases behind these run in the mode that they set. */
 static void mode_native(void)
 {
@@ -438,6 +610,7 @@ static void mode_generic(void)
 
 #define CASES \
 	T(t_no_rules), T(t_verdicts), T(t_rule_counts), T(t_quota_and_sample), T(t_slices), T(t_sizes), T(t_silence), \
-		T(t_rewrite_to_host)
+		T(t_rewrite_to_host), T(t_forward_out), T(t_forward_lost), T(t_killed), T(t_program_there), \
+		T(t_exchange)
 
 TEST_MAIN(T(mode_native), CASES, T(mode_generic), CASES)
