@@ -13,7 +13,7 @@
 #include "../core/packet.h"
 
 #define MAX_TAGS 8
-#define MAX_EXTENSIONS 8 /* a packet with more is not a packet that anyone sends */
+#define MAX_EXTENSIONS 32
 #define MAX_OFF 2047u /* headers end before this */
 
 struct parse {
@@ -67,15 +67,13 @@ static __always_inline void *peek(const struct view *v, u32 off, u32 n)
 /* Is the header whole, n bytes of variable length? */
 static __always_inline bool whole(struct kt_packet *p, const struct view *v, u32 off, u32 n)
 {
-	if (off + n > v->end) {
+	bool past_end = off + n > v->end, cut = off + n > (u32)(v->data_end - v->data);
+
+	if (past_end)
 		p->flags |= KT_PKT_MALFORMED;
-		return false;
-	}
-	if (off + n > (u32)(v->data_end - v->data)) {
+	if (cut)
 		p->flags |= KT_PKT_TRUNCATED;
-		return false;
-	}
-	return true;
+	return !past_end && !cut;
 }
 
 static __always_inline u32 parse_tcp(struct kt_packet *p, const struct view *v, u32 off)
@@ -223,6 +221,22 @@ static __always_inline bool is_extension(u8 proto)
 	       proto == PROTO_DST_OPTS;
 }
 
+/* Segments left: the transport checksum covers another destination. */
+static __always_inline void parse_routing(struct kt_packet *p, const u8 *h, u32 bytes, u32 off)
+{
+	u32 left = h[3], n = (bytes - 8) / 16;
+
+	if (!left)
+		return;
+	p->final_dst_off = 0;
+	if (h[2] != 0 && h[2] != 2 && h[2] != 4)
+		return;
+	if (!n || (h[2] != 4 && left > n))
+		p->flags |= KT_PKT_MALFORMED;
+	else
+		p->final_dst_off = off + 8 + (h[2] == 4 ? 0 : (n - 1) * 16);
+}
+
 /* Steps over the extension header at s->off, which becomes 0 when it is cut off. */
 __noinline int parse_extension(struct xdp_md *ctx, struct parse *s)
 {
@@ -248,8 +262,8 @@ __noinline int parse_extension(struct xdp_md *ctx, struct parse *s)
 		bytes = s->proto == PROTO_AH ? (h[1] + 2u) * 4 : (h[1] + 1u) * 8;
 		if (!whole(p, &v, off, bytes))
 			return 0;
-		if (s->proto == PROTO_ROUTING && h[3])
-			p->final_dst_off = 0; /* segments left: the checksum covers another destination */
+		if (s->proto == PROTO_ROUTING)
+			parse_routing(p, h, bytes, off);
 	}
 	s->proto = h[0];
 	s->off = off + bytes;
