@@ -47,7 +47,7 @@ struct kt_share_reply {
 
 /* One message with up to KT_SHARE_MAX_FDS descriptors. 0 or -errno. */
 int kt_share_send(int sock, const void *msg, size_t bytes, const int *fds, unsigned int n_fds);
-/* Fills fds (-1 where none came). Returns bytes, 0 at the end, or -errno. */
+/* Fills fds (-1 where none came). Returns bytes (one more than asked for if it was longer), 0 at the end, or -errno. */
 int kt_share_recv(int sock, void *msg, size_t bytes, int fds[KT_SHARE_MAX_FDS]);
 
 /* A memory file holding two blocks one behind the other; the second may be empty. Descriptor or -errno. */

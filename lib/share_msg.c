@@ -39,6 +39,22 @@ int kt_share_send(int sock, const void *msg, size_t bytes, const int *fds, unsig
 	return n < 0 ? -errno : 0;
 }
 
+/* Padding leaves room for more descriptors than anybody should send: those are closed. */
+static void take_fds(struct cmsghdr *cm, int fds[KT_SHARE_MAX_FDS])
+{
+	size_t n = (cm->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+	for (size_t i = 0; i < n; i++) {
+		int fd;
+
+		memcpy(&fd, CMSG_DATA(cm) + i * sizeof(fd), sizeof(fd));
+		if (i < KT_SHARE_MAX_FDS && fds[i] < 0)
+			fds[i] = fd;
+		else
+			close(fd);
+	}
+}
+
 int kt_share_recv(int sock, void *msg, size_t bytes, int fds[KT_SHARE_MAX_FDS])
 {
 	struct iovec iov = { .iov_base = msg, .iov_len = bytes };
@@ -57,8 +73,8 @@ int kt_share_recv(int sock, void *msg, size_t bytes, int fds[KT_SHARE_MAX_FDS])
 		return -errno;
 	for (struct cmsghdr *cm = CMSG_FIRSTHDR(&h); cm; cm = CMSG_NXTHDR(&h, cm))
 		if (cm->cmsg_level == SOL_SOCKET && cm->cmsg_type == SCM_RIGHTS)
-			memcpy(fds, CMSG_DATA(cm), cm->cmsg_len - CMSG_LEN(0));
-	return (int)n;
+			take_fds(cm, fds);
+	return h.msg_flags & MSG_TRUNC ? (int)bytes + 1 : (int)n;
 }
 
 int kt_share_file(const void *a, size_t a_bytes, const void *b, size_t b_bytes)

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* Sharing a receiver with processes that break every rule, and being shared one by such an owner. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/mem.h"
+#include "lib/share.h"
+#include "tests/test.h"
+
+#define END "share/0"
+#define FAR_END "share/1"
+
+static char dir[64], path[96];
+static struct ktrxer *port;
+static struct krx *rx;
+
+static void clean_up(void)
+{
+	krx_close(rx);
+	ktrxer_close(port);
+	rx = NULL;
+	port = NULL;
+	if (dir[0]) {
+		unlink(path);
+		rmdir(dir);
+	}
+}
+
+static void fresh_path(void)
+{
+	clean_up(); /* of a case that failed */
+	alarm(60); /* nothing here may hang */
+	snprintf(dir, sizeof(dir), "/tmp/kt-share-XXXXXX");
+	CHECK(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/socket", dir);
+}
+
+static int open_shared(const char *where, struct ktrxer_err *err)
+{
+	KTRXER_OPTS(krx_opts, o);
+	struct ktrxer_err e;
+
+	if (!port && ktrxer_open(&port, END, NULL, &e))
+		TEST_FAIL("%s", e.text);
+	o.ring_bytes = 65536;
+	o.share_path = where;
+	return krx_open(&rx, port, &o, err);
+}
+
+static void set_up(void)
+{
+	struct ktrxer_err err = { 0 };
+
+	fresh_path();
+	if (open_shared(path, &err))
+		TEST_FAIL("%s", err.text);
+}
+
+/* A client that speaks for itself, without the library. */
+static int raw_client(void)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
+	CHECK_EQ(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	return fd;
+}
+
+static struct kt_share_request request(u32 op, u32 arg)
+{
+	struct kt_share_request q = {
+		.magic = KT_SHARE_MAGIC, .op = op, .rule_bytes = sizeof(struct krx_rule), .arg = arg
+	};
+
+	memcpy(q.version, KTRXER_VERSION, sizeof(KTRXER_VERSION));
+	return q;
+}
+
+/* The reply's result; -EPIPE when the owner hung up. */
+static int reply_of(int sock)
+{
+	struct kt_share_reply r;
+	int fds[KT_SHARE_MAX_FDS], n = kt_share_recv(sock, &r, sizeof(r), fds);
+
+	for (int i = 0; i < KT_SHARE_MAX_FDS; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	return n == (int)sizeof(r) ? r.ret : -EPIPE;
+}
+
+static int say(int sock, u32 op, u32 arg, const int *fd)
+{
+	struct kt_share_request q = request(op, arg);
+
+	CHECK_EQ(kt_share_send(sock, &q, sizeof(q), fd, fd ? 1 : 0), 0);
+	return reply_of(sock);
+}
+
+/* The owner still answers others. */
+static void check_alive(void)
+{
+	struct ktrxer_err err = { 0 };
+	struct krx *other;
+
+	if (krx_connect(&other, path, &err))
+		TEST_FAIL("%s", err.text);
+	krx_close(other);
+}
+
+static void t_garbage(void)
+{
+	static const u8 garbage[2000] = { 1, 2, 3 };
+	static const size_t sizes[] = { 1,
+					7,
+					sizeof(struct kt_share_request) - 1,
+					sizeof(struct kt_share_request),
+					sizeof(struct kt_share_request) + 1,
+					sizeof(garbage) };
+
+	set_up();
+	for (size_t i = 0; i < KT_ARRAY_LEN(sizes); i++) {
+		int sock = raw_client();
+
+		CHECK_EQ(send(sock, garbage, sizes[i], 0), sizes[i]);
+		CHECK_EQ(reply_of(sock), -EPROTO);
+		CHECK_EQ(reply_of(sock), -EPIPE);
+		close(sock);
+	}
+	check_alive();
+	clean_up();
+}
+
+static void t_wrong_words(void)
+{
+	set_up();
+	for (int what = 0; what < 5; what++) {
+		struct kt_share_request q = request(KT_SHARE_HELLO, 0);
+		int sock = raw_client();
+
+		q.magic += what == 0;
+		q.version[0] += what == 1;
+		q.rule_bytes += what == 2;
+		if (what == 3)
+			memset(q.version, 'x', sizeof(q.version));
+		if (what == 4)
+			q.op = 77;
+		CHECK_EQ(kt_share_send(sock, &q, sizeof(q), NULL, 0), 0);
+		CHECK_EQ(reply_of(sock), what == 4 ? -EOPNOTSUPP : -EPROTO);
+		close(sock);
+	}
+	check_alive();
+	clean_up();
+}
+
+/* Gone before the reply, or before reading it. */
+static void t_gone_at_once(void)
+{
+	set_up();
+	for (u32 op = 0; op <= KT_SHARE_STATS + 1; op++) {
+		for (int i = 0; i < 20; i++) {
+			struct kt_share_request q = request(op, 0);
+			int sock = raw_client();
+
+			CHECK_EQ(kt_share_send(sock, &q, sizeof(q), NULL, 0), 0);
+			close(sock);
+		}
+		check_alive();
+	}
+	clean_up();
+}
+
+static void t_one_client_too_many(void)
+{
+	int sock[65], n;
+
+	set_up();
+	for (n = 0; n < 64; n++) {
+		sock[n] = raw_client();
+		CHECK_EQ(say(sock[n], KT_SHARE_LISTEN, n & 1, NULL), 0);
+	}
+	sock[64] = raw_client();
+	CHECK_EQ(reply_of(sock[64]), -EPIPE);
+	close(sock[64]);
+	/* One that has a place has no more cursors to take. */
+	CHECK_EQ(say(sock[3], KT_SHARE_LISTEN, 0, NULL), -ENOSPC);
+	CHECK_EQ(say(sock[3], KT_SHARE_UNLISTEN, 63, NULL), -ENOENT); /* another's */
+	CHECK_EQ(say(sock[3], KT_SHARE_UNLISTEN, 3, NULL), 0);
+	CHECK_EQ(say(sock[3], KT_SHARE_LISTEN, 0, NULL), 0);
+	for (n = 0; n < 64; n++)
+		close(sock[n]);
+	for (int tries = 0;; tries++) { /* the owner sees them go one by one */
+		struct ktrxer_err err;
+		struct krx *other;
+
+		if (!krx_connect(&other, path, &err)) {
+			krx_close(other);
+			break;
+		}
+		CHECK(tries < 10000);
+		usleep(1000);
+	}
+	clean_up();
+}
+
+static void t_paths(void)
+{
+	struct ktrxer_err err = { 0 };
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	char too_long[200];
+	struct krx *first;
+	int fd;
+
+	fresh_path();
+	memset(too_long, 'x', sizeof(too_long));
+	too_long[0] = '/';
+	too_long[199] = '\0';
+	CHECK_EQ(open_shared(too_long, &err), -ENAMETOOLONG);
+	CHECK(strstr(err.text, "cannot share"));
+	CHECK(open_shared("/proc/nothing/socket", &err) < 0);
+	CHECK_EQ(krx_connect(&first, too_long, &err), -ENAMETOOLONG);
+	CHECK_EQ(krx_connect(&first, path, &err), -ENOENT);
+	/* A socket that its owner left behind is taken over, one that is in use is not. */
+	fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
+	CHECK_EQ(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	close(fd);
+	CHECK_EQ(krx_connect(&first, path, &err), -ECONNREFUSED);
+	CHECK_EQ(open_shared(path, &err), 0);
+	first = rx;
+	CHECK_EQ(open_shared(path, &err), -EADDRINUSE);
+	rx = first;
+	check_alive();
+	clean_up();
+	CHECK(access(path, F_OK));
+}
+
+static void t_many_rules(void)
+{
+	const u32 n = 200000;
+	struct krx_rule *rules = calloc(n, sizeof(*rules));
+	struct krx_rule_stats *stats = calloc(n, sizeof(*stats));
+	struct ktrxer_err err = { 0 };
+	struct krx *other;
+
+	set_up();
+	for (u32 i = 0; i < n; i++) {
+		rules[i].version = 4;
+		rules[i].dst_plen = 32;
+		kt_put_be32(rules[i].dst, 0x0a000000 + i);
+	}
+	CHECK_EQ(krx_connect(&other, path, &err), 0);
+	if (krx_rules_replace(other, rules, n))
+		TEST_FAIL("%s", krx_why(other));
+	memset(rules, 0, n * sizeof(*rules));
+	CHECK_EQ(krx_rules_list(other, rules, stats, n), n);
+	CHECK_EQ(rules[n - 1].dst_plen, 32);
+	CHECK_EQ(stats[n - 1].id, rules[n - 1].id);
+	CHECK_EQ(krx_rules_list(other, rules, stats, 10), n);
+	rules[5].src_plen = 200;
+	rules[5].id = 4711;
+	CHECK_EQ(krx_rules_replace(other, rules, 10), -EINVAL);
+	CHECK(strstr(krx_why(other), "rule 4711"));
+	CHECK_EQ(krx_rules_list(rx, NULL, NULL, 0), n);
+	CHECK_EQ(krx_rules_replace(other, NULL, 0), 0);
+	CHECK_EQ(krx_rules_list(rx, NULL, NULL, 0), 0);
+	krx_close(other);
+	clean_up();
+	free(rules);
+	free(stats);
+}
+
+static int open_fds(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	int n = 0;
+
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+/* More descriptors than there can be, and messages that are too long. */
+static void t_too_much(void)
+{
+	struct {
+		struct kt_share_request q;
+		u8 more;
+	} __attribute__((packed)) longer = { .q = request(KT_SHARE_HELLO, 0) };
+	int sock, before, fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct iovec iov = { .iov_base = &longer, .iov_len = sizeof(longer.q) };
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(8 * sizeof(int))];
+	} c = { 0 };
+	struct msghdr h = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = c.bytes, .msg_controllen = sizeof(c.bytes)
+	};
+	struct cmsghdr *cm;
+
+	set_up();
+	sock = raw_client();
+	CHECK_EQ(say(sock, KT_SHARE_HELLO, 0, NULL), 0);
+	before = open_fds();
+	cm = CMSG_FIRSTHDR(&h);
+	*cm = (struct cmsghdr){ .cmsg_level = SOL_SOCKET,
+				.cmsg_type = SCM_RIGHTS,
+				.cmsg_len = CMSG_LEN(8 * sizeof(int)) };
+	for (size_t i = 0; i < 8; i++)
+		memcpy(CMSG_DATA(cm) + i * sizeof(fd), &fd, sizeof(fd));
+	CHECK_EQ(sendmsg(sock, &h, 0), sizeof(longer.q));
+	CHECK_EQ(reply_of(sock), 0);
+	CHECK_EQ(say(sock, KT_SHARE_HELLO, 0, NULL), 0); /* the owner is done with the one before */
+	CHECK_EQ(open_fds(), before);
+	CHECK_EQ(send(sock, &longer, sizeof(longer), 0), sizeof(longer));
+	CHECK_EQ(reply_of(sock), -EPROTO);
+	close(sock);
+	close(fd);
+	clean_up();
+}
+
+/* TESTS */
+
+TEST_MAIN(T(t_garbage), T(t_wrong_words), T(t_gone_at_once), T(t_one_client_too_many), T(t_paths), T(t_many_rules),
+	  T(t_too_much))
