@@ -52,7 +52,7 @@ int kt_share_recv(int sock, void *msg, size_t bytes, int fds[KT_SHARE_MAX_FDS]);
 
 /* A memory file holding two blocks one behind the other; the second may be empty. Descriptor or -errno. */
 int kt_share_file(const void *a, size_t a_bytes, const void *b, size_t b_bytes);
-/* Reads exactly bytes at offset. 0 or -errno. */
+/* Reads exactly bytes at offset of a memory file. 0 or -errno; -EPROTO: shorter, or not in memory. */
 int kt_share_read(int fd, void *buf, size_t bytes, size_t offset);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /* Messages with descriptors over a Unix socket, and memory files for what is too long for one. */
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -91,6 +92,8 @@ int kt_share_file(const void *a, size_t a_bytes, const void *b, size_t b_bytes)
 		for (size_t done = 0; done < part[i].bytes;) {
 			ssize_t n = write(fd, part[i].data + done, part[i].bytes - done);
 
+			if (n < 0 && errno == EINTR)
+				continue;
 			if (n < 0) {
 				int ret = -errno;
 
@@ -105,9 +108,14 @@ int kt_share_file(const void *a, size_t a_bytes, const void *b, size_t b_bytes)
 
 int kt_share_read(int fd, void *buf, size_t bytes, size_t offset)
 {
+	/* Only files in memory have seals; reading anything else could wait for ever. */
+	if (fcntl(fd, F_GET_SEALS) < 0)
+		return -EPROTO;
 	for (size_t done = 0; done < bytes;) {
 		ssize_t n = pread(fd, (u8 *)buf + done, bytes - done, (off_t)(offset + done));
 
+		if (n < 0 && errno == EINTR)
+			continue;
 		if (n < 0)
 			return -errno;
 		if (!n)

@@ -329,7 +329,31 @@ static void t_too_much(void)
 	clean_up();
 }
 
+/* Rules in anything but a memory file: a pipe or an event would keep the owner waiting, a short file has not enough. */
+static void t_descriptors_that_are_no_memory_files(void)
+{
+	int sock, pipe_fds[2], fds[5];
+
+	set_up();
+	sock = raw_client();
+	CHECK_EQ(pipe2(pipe_fds, O_CLOEXEC), 0);
+	fds[0] = pipe_fds[0];
+	fds[1] = eventfd(0, EFD_CLOEXEC);
+	fds[2] = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	fds[3] = memfd_create("short", MFD_CLOEXEC);
+	fds[4] = sock;
+	for (size_t i = 0; i < KT_ARRAY_LEN(fds); i++)
+		CHECK_EQ(say(sock, KT_SHARE_REPLACE, 1, &fds[i]), -EPROTO);
+	CHECK_EQ(say(sock, KT_SHARE_REPLACE, 1, NULL), -EINVAL);
+	CHECK_EQ(say(sock, KT_SHARE_REPLACE, UINT32_MAX, &fds[3]), -EINVAL);
+	CHECK_EQ(krx_rules_list(rx, NULL, NULL, 0), 0);
+	close(pipe_fds[1]);
+	for (size_t i = 0; i < KT_ARRAY_LEN(fds); i++)
+		close(fds[i]);
+	clean_up();
+}
+
 /* TESTS */
 
 TEST_MAIN(T(t_garbage), T(t_wrong_words), T(t_gone_at_once), T(t_one_client_too_many), T(t_paths), T(t_many_rules),
-	  T(t_too_much))
+	  T(t_too_much), T(t_descriptors_that_are_no_memory_files))
