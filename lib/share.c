@@ -150,12 +150,13 @@ static int do_replace(struct kt_share *s, u32 n, int fd)
 	return ret;
 }
 
-static void answer(struct kt_share *s, int sock, const struct kt_share_request *q, int fd_in)
+/* False when the reply could not be sent: the client is gone, or has left too many unread. */
+static bool answer(struct kt_share *s, int sock, const struct kt_share_request *q, int fd_in)
 {
 	struct kt_share_reply r = { 0 };
 	int fds[KT_SHARE_MAX_FDS] = { -1, -1, -1 }, own_fd = -1;
 	unsigned int n_fds = 0;
-	bool rule_op = false;
+	bool rule_op = false, sent;
 
 	switch (q->op) {
 	case KT_SHARE_HELLO:
@@ -192,12 +193,13 @@ static void answer(struct kt_share *s, int sock, const struct kt_share_request *
 	}
 	if (r.ret && !r.text[0])
 		snprintf(r.text, sizeof(r.text), "%s", rule_op ? krx_why(s->rx) : strerror(-r.ret));
-	kt_share_send(sock, &r, sizeof(r), fds, n_fds);
+	sent = !kt_share_send(sock, &r, sizeof(r), fds, n_fds);
 	if (own_fd >= 0)
 		close(own_fd);
+	return sent;
 }
 
-/* One request. False when the client is gone or does not speak our language. */
+/* One request. False when the client is gone, does not listen, or does not speak our language. */
 static bool serve(struct kt_share *s, int sock)
 {
 	struct kt_share_request q;
@@ -207,8 +209,10 @@ static bool serve(struct kt_share *s, int sock)
 	bool ok = n == (int)sizeof(q) && q.magic == KT_SHARE_MAGIC && q.rule_bytes == sizeof(q.rule) &&
 		  !strncmp(q.version, KTRXER_VERSION, sizeof(q.version));
 
+	if (n == -EAGAIN)
+		return true;
 	if (ok) {
-		answer(s, sock, &q, fds[0]);
+		ok = answer(s, sock, &q, fds[0]);
 	} else if (n > 0) {
 		snprintf(no.text, sizeof(no.text), "the receiver's owner is kTRxer %s and refuses other versions",
 			 KTRXER_VERSION);
@@ -222,7 +226,8 @@ static bool serve(struct kt_share *s, int sock)
 
 static void accept_client(struct kt_share *s)
 {
-	int sock = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	/* Not blocking: a client that does not read its replies holds nobody up. */
+	int sock = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (sock < 0)
 		return;

@@ -353,7 +353,23 @@ static void t_descriptors_that_are_no_memory_files(void)
 	clean_up();
 }
 
+/* A client that asks and never reads: others are answered, and the receiver can be closed. */
+static void t_deaf_client(void)
+{
+	struct kt_share_request q = request(KT_SHARE_STATS, 0);
+	int sock;
+
+	set_up();
+	sock = raw_client();
+	for (int i = 0; i < 5000; i++)
+		if (send(sock, &q, sizeof(q), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+			usleep(100);
+	check_alive();
+	clean_up();
+	close(sock);
+}
+
 /* TESTS */
 
 TEST_MAIN(T(t_garbage), T(t_wrong_words), T(t_gone_at_once), T(t_one_client_too_many), T(t_paths), T(t_many_rules),
-	  T(t_too_much), T(t_descriptors_that_are_no_memory_files))
+	  T(t_too_much), T(t_descriptors_that_are_no_memory_files), T(t_deaf_client))
