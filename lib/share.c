@@ -277,6 +277,7 @@ static void *serving(void *arg)
 static int clear_path(const char *path, const struct sockaddr_un *addr)
 {
 	char dir[sizeof(addr->sun_path)];
+	struct stat st;
 	char *slash;
 	int fd, ret;
 
@@ -287,11 +288,17 @@ static int clear_path(const char *path, const struct sockaddr_un *addr)
 		if (mkdir(dir, 0755) && errno != EEXIST)
 			return -errno;
 	}
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (lstat(path, &st))
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -EEXIST; /* somebody's file: connect() would say that nobody answers there */
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
 	ret = connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) ? -errno : -EADDRINUSE;
 	close(fd);
+	if (ret == -EAGAIN)
+		ret = -EADDRINUSE; /* so many wait already that it has no room for us */
 	if (ret == -ECONNREFUSED)
 		ret = unlink(path) ? -errno : 0;
 	return ret == -ENOENT ? 0 : ret;

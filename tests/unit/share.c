@@ -369,7 +369,53 @@ static void t_deaf_client(void)
 	close(sock);
 }
 
+/* Whatever lies at the path and is not a socket stays. */
+static void t_never_removes_a_file(void)
+{
+	struct ktrxer_err err = { 0 };
+	char target[96];
+	int fd;
+
+	fresh_path();
+	fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	CHECK_EQ(write(fd, "dear", 4), 4);
+	close(fd);
+	CHECK_EQ(open_shared(path, &err), -EEXIST);
+	CHECK_EQ(access(path, F_OK), 0);
+	snprintf(target, sizeof(target), "%s/link", dir);
+	CHECK_EQ(symlink(path, target), 0);
+	CHECK_EQ(open_shared(target, &err), -EEXIST);
+	CHECK_EQ(access(path, F_OK), 0);
+	unlink(target);
+	clean_up();
+}
+
+/* An owner that is too busy to accept is an owner. */
+static void t_busy_owner(void)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct ktrxer_err err = { 0 };
+	int fd, waiting[4];
+
+	fresh_path();
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
+	CHECK_EQ(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	CHECK_EQ(listen(fd, 0), 0);
+	for (size_t i = 0; i < KT_ARRAY_LEN(waiting); i++) {
+		waiting[i] = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		if (connect(waiting[i], (struct sockaddr *)&addr, sizeof(addr)))
+			CHECK_EQ(errno, EAGAIN);
+	}
+	CHECK_EQ(open_shared(path, &err), -EADDRINUSE);
+	for (size_t i = 0; i < KT_ARRAY_LEN(waiting); i++)
+		close(waiting[i]);
+	close(fd);
+	clean_up();
+}
+
 /* TESTS */
 
 TEST_MAIN(T(t_garbage), T(t_wrong_words), T(t_gone_at_once), T(t_one_client_too_many), T(t_paths), T(t_many_rules),
-	  T(t_too_much), T(t_descriptors_that_are_no_memory_files), T(t_deaf_client))
+	  T(t_too_much), T(t_descriptors_that_are_no_memory_files), T(t_deaf_client), T(t_never_removes_a_file),
+	  T(t_busy_owner))
