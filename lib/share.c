@@ -251,19 +251,27 @@ static void *serving(void *arg)
 {
 	struct kt_share *s = arg;
 	struct pollfd p[MAX_CLIENTS + 2];
+	int *client[MAX_CLIENTS + 2];
 
 	p[0] = (struct pollfd){ .fd = s->stop_fd, .events = POLLIN };
 	p[1] = (struct pollfd){ .fd = s->listen_fd, .events = POLLIN };
 	for (;;) {
-		for (int i = 0; i < MAX_CLIENTS; i++)
-			p[i + 2] = (struct pollfd){ .fd = s->clients[i], .events = POLLIN };
-		if (poll(p, MAX_CLIENTS + 2, -1) < 0)
+		nfds_t n = 2;
+
+		/* No empty places: poll() refuses more of them than the process may have descriptors. */
+		for (int i = 0; i < MAX_CLIENTS; i++) {
+			if (s->clients[i] < 0)
+				continue;
+			client[n] = &s->clients[i];
+			p[n++] = (struct pollfd){ .fd = s->clients[i], .events = POLLIN };
+		}
+		if (poll(p, n, -1) < 0)
 			continue;
 		if (p[0].revents)
 			break;
-		for (int i = 0; i < MAX_CLIENTS; i++)
-			if (p[i + 2].revents && !serve(s, s->clients[i]))
-				drop_client(s, &s->clients[i]);
+		for (nfds_t i = 2; i < n; i++)
+			if (p[i].revents && !serve(s, *client[i]))
+				drop_client(s, client[i]);
 		if (p[1].revents)
 			accept_client(s);
 	}

@@ -414,8 +414,23 @@ static void t_busy_owner(void)
 	clean_up();
 }
 
+/* A process that may have few descriptors can share all the same. */
+static void t_few_descriptors(void)
+{
+	struct rlimit old, few;
+
+	CHECK_EQ(getrlimit(RLIMIT_NOFILE, &old), 0);
+	few = old;
+	few.rlim_cur = 40;
+	CHECK_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+	set_up();
+	check_alive();
+	clean_up();
+	CHECK_EQ(setrlimit(RLIMIT_NOFILE, &old), 0);
+}
+
 /* TESTS */
 
 TEST_MAIN(T(t_garbage), T(t_wrong_words), T(t_gone_at_once), T(t_one_client_too_many), T(t_paths), T(t_many_rules),
 	  T(t_too_much), T(t_descriptors_that_are_no_memory_files), T(t_deaf_client), T(t_never_removes_a_file),
-	  T(t_busy_owner))
+	  T(t_busy_owner), T(t_few_descriptors))
