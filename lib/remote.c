@@ -8,6 +8,8 @@
 
 #include "share.h"
 
+#define MAX_ERRNO 4095
+
 struct kt_remote {
 	int sock;
 	pthread_mutex_t lock; /* one question at a time */
@@ -30,6 +32,8 @@ static int ask(struct krx *rx, struct kt_share_request *q, const int *fd_in, str
 	if (ret || n != (int)sizeof(*r))
 		return kt_err(&rx->why, EPIPE, "the process that shares this receiver is gone");
 	r->text[sizeof(r->text) - 1] = '\0';
+	if (r->ret > 0 || r->ret < -MAX_ERRNO || r->n > KT_MAX_RULES)
+		return kt_err(&rx->why, EPROTO, "what answers there is not the owner of a receiver");
 	return r->ret ? kt_err(&rx->why, -r->ret, "%s", r->text) : 0;
 }
 
@@ -201,6 +205,9 @@ int kt_remote_listen(struct krx_listener *l, struct krx *rx, struct ktrxer_err *
 	ret = kt_ring_memory_map(&l->mem, fds[0], fds[1], r.n_units, err);
 	if (!ret) {
 		ret = kt_ring_reader_init(&l->reader, l->mem.shared, l->mem.cursors, l->mem.data, l->cursor);
+		/* The reader's own copy of the size: what is mapped, and nothing that can change any more. */
+		if (!ret && l->reader.n_units != l->mem.n_units)
+			ret = -EINVAL;
 		if (ret)
 			kt_err(err, -ret, "what is shared there is not a ring");
 	}

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "receiver.h"
@@ -17,6 +18,7 @@
 #define PAGE 4096u
 #define DEFAULT_BYTES (16u << 20)
 #define MIN_UNITS 256u
+#define CURSOR_BYTES KT_ALIGN_UP(KT_RING_MAX_CURSORS * sizeof(struct kt_ring_cursor), (size_t)PAGE)
 
 static int make_file(const char *name, size_t bytes)
 {
@@ -41,9 +43,18 @@ static size_t ring_map_bytes(u64 n_units)
 	return n_units <= KT_RING_MAX_UNITS && bytes <= SIZE_MAX / 2 ? (size_t)bytes : 0;
 }
 
+/* Is this a file in memory that has so many bytes and will keep them? To touch one that is gone would kill us. */
+static bool holds(int fd, size_t bytes)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+	struct stat st;
+
+	return seals >= 0 && seals & F_SEAL_SHRINK && !fstat(fd, &st) && st.st_size >= 0 && (u64)st.st_size >= bytes;
+}
+
 static int map_both(struct kt_ring_memory *m, int ring_prot)
 {
-	m->cursor_bytes = KT_ALIGN_UP(KT_RING_MAX_CURSORS * sizeof(struct kt_ring_cursor), (size_t)PAGE);
+	m->cursor_bytes = CURSOR_BYTES;
 	m->shared = mmap(NULL, m->ring_bytes, ring_prot, MAP_SHARED, m->ring_fd, 0);
 	m->cursors = mmap(NULL, m->cursor_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, m->cursor_fd, 0);
 	if (m->shared == MAP_FAILED || m->cursors == MAP_FAILED)
@@ -69,8 +80,7 @@ int kt_ring_memory_new(struct kt_ring_memory *m, u64 bytes, struct ktrxer_err *e
 			      (unsigned long long)want, (unsigned long long)KT_RING_MAX_UNITS * KT_RING_UNIT);
 	m->n_units = (u32)units;
 	m->ring_fd = make_file("ktrxer-ring", m->ring_bytes);
-	m->cursor_fd = make_file("ktrxer-cursors",
-				 KT_ALIGN_UP(KT_RING_MAX_CURSORS * sizeof(struct kt_ring_cursor), (size_t)PAGE));
+	m->cursor_fd = make_file("ktrxer-cursors", CURSOR_BYTES);
 	if (m->ring_fd >= 0 && m->cursor_fd >= 0)
 		ret = map_both(m, PROT_READ | PROT_WRITE);
 	/* Have the pages now: later there is nobody to tell that memory ran out. */
@@ -95,7 +105,8 @@ int kt_ring_memory_map(struct kt_ring_memory *m, int ring_fd, int cursor_fd, u32
 	m->cursors = MAP_FAILED;
 	m->n_units = n_units;
 	m->ring_bytes = ring_map_bytes(n_units);
-	ret = m->ring_bytes ? map_both(m, PROT_READ) : -EINVAL;
+	ret = m->ring_bytes && holds(ring_fd, m->ring_bytes) && holds(cursor_fd, CURSOR_BYTES) ? map_both(m, PROT_READ)
+											       : -EINVAL;
 	if (ret) {
 		kt_ring_memory_free(m);
 		return kt_err(err, -ret, "the shared ring cannot be mapped: %s", strerror(-ret));

@@ -429,8 +429,126 @@ static void t_few_descriptors(void)
 	CHECK_EQ(setrlimit(RLIMIT_NOFILE, &old), 0);
 }
 
+/* An owner that is none: answers each request with the next of these. */
+struct lie {
+	struct kt_share_reply r;
+	int fds[3];
+	unsigned int n_fds;
+	size_t bytes;
+};
+
+static struct lie lies[3];
+static int liar_fd;
+
+static void *lying(void *arg)
+{
+	int sock = accept(liar_fd, NULL, NULL);
+
+	for (size_t i = 0; i < KT_ARRAY_LEN(lies); i++) {
+		struct kt_share_request q;
+		int fds[KT_SHARE_MAX_FDS];
+
+		if (kt_share_recv(sock, &q, sizeof(q), fds) <= 0)
+			break;
+		kt_share_send(sock, &lies[i].r, lies[i].bytes, lies[i].fds, lies[i].n_fds);
+	}
+	close(sock);
+	return NULL;
+}
+
+/* What krx_connect(), or if that works listening, makes of it. */
+static int believe(struct lie first, struct lie second)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct ktrxer_err err = { 0 };
+	struct krx_listener *l;
+	struct krx_packet p;
+	pthread_t thread;
+	struct krx *other;
+	int ret;
+
+	fresh_path();
+	liar_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
+	CHECK_EQ(bind(liar_fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	CHECK_EQ(listen(liar_fd, 1), 0);
+	lies[0] = first;
+	lies[1] = lies[2] = second;
+	CHECK_EQ(pthread_create(&thread, NULL, lying, NULL), 0);
+	ret = krx_connect(&other, path, &err);
+	CHECK(!ret || err.text[0]);
+	if (!ret) {
+		ret = krx_listen(&l, other, NULL, &err);
+		CHECK(!ret || err.text[0]);
+		if (!ret) {
+			krx_next(l, &p, 1000000);
+			krx_unlisten(l);
+		}
+		krx_close(other);
+	}
+	pthread_join(thread, NULL);
+	close(liar_fd);
+	clean_up();
+	return ret;
+}
+
+static int memory_file(const void *data, size_t bytes, off_t size, int seals)
+{
+	int fd = memfd_create("lie", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (write(fd, data, bytes) != (ssize_t)bytes || ftruncate(fd, size) || fcntl(fd, F_ADD_SEALS, seals))
+		TEST_FAIL("memory file");
+	return fd;
+}
+
+static void t_owner_that_lies(void)
+{
+	struct kt_ring_shared head = { .magic = KT_RING_MAGIC, .version = 1, .n_units = 1u << 20, .n_cursors = 64 };
+	struct kt_ring_cursor cursor = { .state = KT_CURSOR_LOSSY };
+	const struct lie truth = { .bytes = sizeof(struct kt_share_reply) };
+	struct lie l = truth;
+	int ok = memory_file(&cursor, sizeof(cursor), 4096, F_SEAL_SHRINK), event = eventfd(0, EFD_CLOEXEC);
+
+	l.bytes = 10;
+	CHECK_EQ(believe(l, l), -EPIPE);
+	l.bytes = sizeof(l.r);
+	l.r.ret = 5;
+	CHECK_EQ(believe(l, l), -EPROTO);
+	l.r.ret = INT32_MIN;
+	CHECK_EQ(believe(l, l), -EPROTO);
+	l = truth;
+	memset(l.r.text, 'x', sizeof(l.r.text));
+	l.r.ret = -EPERM;
+	CHECK_EQ(believe(l, l), -EPERM);
+	l = truth;
+	CHECK_EQ(believe(truth, l), -EMFILE); /* nothing to map came along */
+	l.n_fds = 3;
+	l.fds[1] = ok;
+	l.fds[2] = event;
+	l.r.n_units = 256;
+	/* The ring's file is too short, could become so, or holds a ring that is said to be larger. */
+	l.fds[0] = memory_file(&head, sizeof(head), sizeof(head), F_SEAL_SHRINK);
+	CHECK_EQ(believe(truth, l), -EINVAL);
+	close(l.fds[0]);
+	l.fds[0] = memory_file(&head, sizeof(head), 4096 + 256 * 16, F_SEAL_GROW);
+	CHECK_EQ(believe(truth, l), -EINVAL);
+	close(l.fds[0]);
+	l.fds[0] = memory_file(&head, sizeof(head), 4096 + 256 * 16, F_SEAL_SHRINK);
+	CHECK_EQ(believe(truth, l), -EINVAL);
+	l.r.n_units = 0;
+	CHECK_EQ(believe(truth, l), -EINVAL);
+	l.r.n_units = UINT32_MAX;
+	CHECK_EQ(believe(truth, l), -EINVAL);
+	l.r.n_units = 256;
+	l.r.n = 64; /* no such cursor */
+	CHECK_EQ(believe(truth, l), -EINVAL);
+	close(l.fds[0]);
+	close(ok);
+	close(event);
+}
+
 /* TESTS */
 
 TEST_MAIN(T(t_garbage), T(t_wrong_words), T(t_gone_at_once), T(t_one_client_too_many), T(t_paths), T(t_many_rules),
 	  T(t_too_much), T(t_descriptors_that_are_no_memory_files), T(t_deaf_client), T(t_never_removes_a_file),
-	  T(t_busy_owner), T(t_few_descriptors))
+	  T(t_busy_owner), T(t_few_descriptors), T(t_owner_that_lies))
