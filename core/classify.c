@@ -2,15 +2,21 @@
 /*
  * Many flows looked up together. For each table the whole group is hashed
  * and asked of the filter first; the buckets that remain are fetched in
- * advance and compared one table later, so that neither the arithmetic nor
+ * advance and compared some buckets later, so that neither the arithmetic nor
  * the comparison waits for memory.
  */
 #include "classify.h"
 
+/* Flows at once; a group takes about 10 KiB of stack, in the kernel half of that. */
+#ifdef __KERNEL__
 #define GROUP 32u
+#else
+#define GROUP 64u
+#endif
 /* The class is a constant in each copy. */
 #define INLINE inline __attribute__((always_inline))
-#define MAX_LOOKS (4 * GROUP)
+#define FETCHING 32u /* cells on their way from memory before the first is compared */
+#define MAX_LOOKS 128u /* power of two, above FETCHING + GROUP */
 
 /* A bucket cell that a member of the group has to look at. */
 struct look {
@@ -27,8 +33,10 @@ struct group {
 	u64 tables; /* that any member has to ask, one bit each */
 	u8 asking[KT_MAX_TABLES][GROUP]; /* the members that have to ask a table */
 	u8 n_asking[KT_MAX_TABLES];
-	struct look looks[2][MAX_LOOKS]; /* fetched a table ago; and now */
-	u32 n_looks[2];
+	struct look passed[GROUP]; /* by the filter of one table */
+	struct look looks[MAX_LOOKS]; /* cells being fetched, in order; indices run free and are masked on use */
+	u32 first_look;
+	u32 end_look;
 };
 
 /* What a table's mask looks at besides addresses. */
@@ -39,13 +47,12 @@ enum {
 
 /*
  * Asks the filter of one table about the members that have to ask it; those
- * that pass and can gain are written to looks, with the hash for the cell.
+ * that pass and can gain are written to passed, with the hash for the cell.
  * Returns how many. What the
  * mask looks at is a constant in each copy of the loop, and the loop has no
  * branch that depends on a packet.
  */
-static INLINE u32 ask_filter(const struct group *g, const struct kt_table *t, u32 table, struct look *looks, u32 class,
-			     u32 looks_at)
+static INLINE u32 ask_filter(struct group *g, const struct kt_table *t, u32 table, u32 class, u32 looks_at)
 {
 	const struct kt_words m = t->mask;
 	const struct kt_image_key key = *g->key;
@@ -67,72 +74,64 @@ static INLINE u32 ask_filter(const struct group *g, const struct kt_table *t, u3
 			     (u32)((w->dst[j] & m.dst[j]) + key.nh[5 + 2 * j]);
 		h = kt_hash_spread(h, key.spread);
 		bits = kt_hash_filter_bits(h);
-		looks[n].cell = (u32)(h >> 32);
-		looks[n].member = member;
+		g->passed[n].cell = (u32)(h >> 32);
+		g->passed[n].member = member;
 		n += (best < g->best[member]) & ((filter[(u32)h & last_word] & bits) == bits);
 	}
 	return n;
 }
 
-/* Finds the members that have to look into a table, and fetches what they will look at. */
-static INLINE void ask_table(struct group *g, const struct kt_table *t, u32 table, u32 now, u32 class)
+static INLINE void fetch(struct group *g, u32 cell, u32 member)
 {
-	struct look *looks = g->looks[now];
+	struct look *l = &g->looks[g->end_look++ % MAX_LOOKS];
+
+	__builtin_prefetch(&g->img->cells[cell]);
+	l->cell = cell;
+	l->member = member;
+}
+
+/* Finds the members that have to look into a table, and fetches what they will look at. */
+static INLINE void ask_table(struct group *g, const struct kt_table *t, u32 table, u32 class)
+{
 	bool ports = t->mask.ports | t->mask.kind;
 	u32 n;
 
 	if (t->mask.ifindex)
-		n = ask_filter(g, t, table, looks, class, ports ? LOOKS_AT_PORTS | LOOKS_AT_IFINDEX : LOOKS_AT_IFINDEX);
+		n = ask_filter(g, t, table, class, ports ? LOOKS_AT_PORTS | LOOKS_AT_IFINDEX : LOOKS_AT_IFINDEX);
 	else if (ports)
-		n = ask_filter(g, t, table, looks, class, LOOKS_AT_PORTS);
+		n = ask_filter(g, t, table, class, LOOKS_AT_PORTS);
 	else
-		n = ask_filter(g, t, table, looks, class, 0);
-	for (u32 i = 0; i < n; i++) {
-		looks[i].cell = t->buckets + (u32)((u64)looks[i].cell * t->n_buckets >> 32);
-		__builtin_prefetch(&g->img->cells[looks[i].cell]);
-	}
-	g->n_looks[now] = n;
+		n = ask_filter(g, t, table, class, 0);
+	for (u32 i = 0; i < n; i++)
+		fetch(g, t->buckets + (u32)((u64)g->passed[i].cell * t->n_buckets >> 32), g->passed[i].member);
 }
 
-/* Compares the cells fetched a table ago; buckets that go on are fetched for the next time. */
-static INLINE void take_looks(struct group *g, u32 old, u32 class)
+/* Compares the cells fetched first until no more than max are left; a bucket that goes on is fetched and waits. */
+static INLINE void take_looks(struct group *g, u32 max, u32 class)
 {
-	struct look *next = g->looks[!old];
+	while (g->end_look - g->first_look > max) {
+		struct look l = g->looks[g->first_look++ % MAX_LOOKS];
+		u32 next = kt_bucket_look(&g->img->cells[l.cell], &g->words[l.member], class, 0, &g->best[l.member]);
 
-	for (u32 i = 0; i < g->n_looks[old]; i++) {
-		struct look l = g->looks[old][i];
-
-		do {
-			l.cell = kt_bucket_look(&g->img->cells[l.cell], &g->words[l.member], class, 0,
-						&g->best[l.member]);
-		} while (l.cell && g->n_looks[!old] >= MAX_LOOKS - GROUP);
-		if (l.cell) {
-			__builtin_prefetch(&g->img->cells[l.cell]);
-			next[g->n_looks[!old]++] = l;
-		}
+		if (next)
+			fetch(g, next, l.member);
 	}
-	g->n_looks[old] = 0;
 }
 
 static INLINE void search(struct group *g, u32 class)
 {
 	const struct kt_image_head *head = (const void *)g->img->cells;
 	const struct kt_table *t = (const void *)&g->img->cells[head->first_table[class]];
-	u32 now = 0;
 
-	g->n_looks[0] = 0;
-	g->n_looks[1] = 0;
+	g->first_look = 0;
+	g->end_look = 0;
 	for (u64 left = g->tables; left; left &= left - 1) {
 		u32 table = kt_lowest_bit(left);
 
-		ask_table(g, &t[table], table, now, class);
-		now = !now;
-		take_looks(g, now, class);
+		ask_table(g, &t[table], table, class);
+		take_looks(g, FETCHING, class);
 	}
-	while (g->n_looks[0] | g->n_looks[1]) {
-		now = !now;
-		take_looks(g, now, class);
-	}
+	take_looks(g, 0, class);
 }
 
 /* Lists for each table the members that it may hold something for. */

@@ -137,7 +137,7 @@ static void place_tables(struct build *b, u32 class, u32 *cell)
 		u32 n = p->tables[i].n_items;
 
 		t->buckets = *cell;
-		t->n_buckets = class == KT_CLASS_V6 ? n : n - n / 4;
+		t->n_buckets = class == KT_CLASS_V6 ? n + n / 2 : n;
 		*cell += t->n_buckets;
 	}
 	b->end_bucket[class] = *cell;

@@ -2,7 +2,7 @@
 /*
  * Compiles a rule set into the image that classify.h reads. Any context in
  * which the allocator may be called; a million rules take about a second and,
- * while it works, about 100 bytes a rule besides the image.
+ * while it works, about 100 bytes a rule besides the image (some 80 bytes a rule).
  */
 #ifndef KT_COMPILE_H
 #define KT_COMPILE_H

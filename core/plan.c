@@ -4,12 +4,12 @@
  * ask it a hash and a look into a filter, and every entry that shares a
  * bucket with others costs a comparison. Tables are chosen one after the
  * other: the mask that takes most of the rules that are left for what it
- * costs (plan_mask.c), where the eighth rule in a bucket gains almost nothing
- * and a ninth is refused.
+ * costs (plan_mask.c), where each further rule in a bucket gains less
+ * and none is taken above a limit.
  */
 #include "plan.h"
 
-#define LIMIT 8u /* rules that may share a key */
+#define LIMIT 16u /* rules that may share a key */
 
 static void add_item(struct kt_plan *p, struct kt_item *it, u32 table)
 {

@@ -11,7 +11,7 @@
 
 #define WORTH_FIRST 16u /* of a rule that has a key of its own */
 #define SCALE 1024u
-#define MIN_COST 50u /* in tenths of a nanosecond */
+#define MIN_COST 150u /* in tenths of a nanosecond */
 #define PASS_COST 60u
 #define ENTRY_COST 30u
 
@@ -214,7 +214,7 @@ static u64 score(struct kt_plan_work *w, const struct kt_tuple *t, u32 n_serves)
 
 struct kt_tuple kt_plan_choose(struct kt_plan_work *w, u32 *n_serves)
 {
-	u32 tries = w->n_left < 16384 ? 256 : w->n_left < 131072 ? 64 : 32, best = 0;
+	u32 tries = w->n_left < 16384 ? 96 : w->n_left < 131072 ? 64 : 32, best = 0;
 	u64 best_score = 0;
 
 	sum_grid(w);
