@@ -10,9 +10,9 @@ KT_SRC=$PWD
 . scripts/mainjob-net.sh
 . scripts/mainjob-report.sh
 
+exec 4>&1 # the handler may run while a command's output goes to a file
 interrupted() {
-	echo
-	echo "interrupted; what was measured is in ${out#"$KT_SRC"/}"
+	printf '\ninterrupted; what was measured is in %s\n' "${out#"$KT_SRC"/}" >&4
 	exit 130
 }
 trap interrupted INT TERM
