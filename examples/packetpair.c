@@ -53,7 +53,6 @@ int main(int argc, char **argv)
 	n_rules = (unsigned int)ktrxer_probe_rules(&probe, target.version, KRX_CAPTURE, rules, 4);
 	if (krx_rules_replace(rx, rules, n_rules))
 		return fail(krx_why(rx));
-
 	uint64_t start = ktrxer_now(port) + 10 * MS, end = start + (unsigned int)pairs * 20 * MS + 500 * MS;
 	for (unsigned int i = 0; i < (unsigned int)pairs; i++) {
 		struct ktx_probe pair[2] = { { .flags = KTX_TRAIN } };
@@ -72,6 +71,7 @@ int main(int argc, char **argv)
 			mbits[n++] = (14 + 20 + 8 + 1400 + 24) * 8e3 / (double)(seen[2 * i + 1] - seen[2 * i]);
 	qsort(mbits, (size_t)n, sizeof(mbits[0]), by_value);
 	printf("%d pairs sent, %d came back, median %.2f Mbit/s\n", pairs, n, n ? mbits[n / 2] : 0.0);
+	krx_unlisten(in);
 	krx_close(rx);
 	ktx_close(tx);
 	ktrxer_close(port);

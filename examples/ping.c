@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
-
 #include <ktrxer.h>
 
 #define MS 1000000ull
@@ -38,7 +37,7 @@ int main(int argc, char **argv)
 	struct ktx *tx;
 	struct krx *rx;
 	uint8_t frame[2048];
-	int count = argc > 3 ? atoi(argv[3]) : 5, answers = 0;
+	int count = argc > 3 ? atoi(argv[3]) : 5, answers = 0, n;
 
 	if (argc < 3 || ktrxer_addr_parse(&target, argv[2]) || count < 1 || count > MAX)
 		return fail("usage: ping INTERFACE ADDRESS [COUNT up to 1000]");
@@ -49,8 +48,8 @@ int main(int argc, char **argv)
 	    ktrxer_path_find(port, &target, &path, 1000 * MS, &err) || ktx_open(&tx, port, &tx_opts, &err) ||
 	    krx_open(&rx, port, NULL, &err) || krx_listen(&listener, rx, NULL, &err))
 		return fail(err.text);
-	if (krx_rules_replace(rx, rules,
-			      (unsigned int)ktrxer_probe_rules(&probe, target.version, KRX_CAPTURE, rules, 4)))
+	n = ktrxer_probe_rules(&probe, target.version, KRX_CAPTURE, rules, 4);
+	if (krx_rules_replace(rx, rules, (unsigned int)n))
 		return fail(krx_why(rx));
 
 	uint64_t start = ktrxer_now(port) + 10 * MS, end = start + (unsigned int)count * 10 * MS + 1000 * MS;
@@ -72,6 +71,7 @@ int main(int argc, char **argv)
 		answers++;
 	}
 	printf("%d sent, %d answered, by engine %s\n", count, answers, info.engine);
+	krx_unlisten(listener);
 	krx_close(rx);
 	ktx_close(tx);
 	ktrxer_close(port);

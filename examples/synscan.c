@@ -60,8 +60,7 @@ int main(int argc, char **argv)
 	flood.max_frame = 128;
 	flood.rate_num = 10000;
 	flood.max_attempts = 10;
-	flood.fill = fill;
-	flood.ctx = &probe;
+	flood.fill = fill, flood.ctx = &probe;
 	if (ktx_flood(tx, &flood))
 		return fail(ktx_why(tx));
 	while (answered < flood.count && krx_next(in, &p, 1000 * MS) == 1) {
@@ -72,6 +71,7 @@ int main(int argc, char **argv)
 			printf("%s %u open\n", argv[2], m.port);
 	}
 	printf("%u ports probed, %u answered, %u open\n", hi - lo + 1, answered, open);
+	krx_unlisten(in);
 	krx_close(rx);
 	ktx_close(tx);
 	ktrxer_close(port);

@@ -23,6 +23,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../core/ring.h"
 #include "engine_xdp.h"
 
 /* --- Namespaces and the interface ------------------------------------------------ */
@@ -191,19 +192,17 @@ int kt_xdp_bpf_err(struct ktrxer_err *err, int code, const char *what)
 
 bool kt_xdp_has_helper(u32 helper)
 {
-	static u32 asked, has; /* bits; a race asks twice and finds the same */
-	u32 bit = helper == BPF_FUNC_ktime_get_tai_ns ? 1 : helper == BPF_FUNC_loop ? 2 : 4;
-	bool yes;
+	static u32 known[3]; /* 0: not asked, 1: no, 2: yes; a race asks twice and finds the same */
+	u32 *k = &known[helper == BPF_FUNC_ktime_get_tai_ns ? 0 : helper == BPF_FUNC_loop ? 1 : 2];
+	u32 answer = kt_load_acquire(k);
 
-	if (__atomic_load_n(&asked, __ATOMIC_ACQUIRE) & bit)
-		return has & bit;
-	kt_xdp_log_begin();
-	yes = libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, (enum bpf_func_id)helper, NULL) == 1;
-	kt_xdp_log_end();
-	if (yes)
-		__atomic_fetch_or(&has, bit, __ATOMIC_RELEASE);
-	__atomic_fetch_or(&asked, bit, __ATOMIC_RELEASE);
-	return yes;
+	if (!answer) {
+		kt_xdp_log_begin();
+		answer = libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, (enum bpf_func_id)helper, NULL) == 1 ? 2 : 1;
+		kt_xdp_log_end();
+		kt_store_release(k, answer);
+	}
+	return answer == 2;
 }
 
 static int probe_socket(struct ktrxer_err *err)

@@ -219,7 +219,7 @@ void kt_xdp_rx_close(struct ktrxer *port)
 /* The kernel's positions are its longs. */
 static unsigned long produced(const struct kt_xdp_rx *r)
 {
-	return __atomic_load_n((const unsigned long *)r->ring, __ATOMIC_ACQUIRE);
+	return kt_load_acquire((const unsigned long *)r->ring);
 }
 
 static u32 *header_at(const struct kt_xdp_rx *r, unsigned long pos)
@@ -292,7 +292,7 @@ int kt_xdp_rx_peek(struct ktrxer *port, struct kt_rxframe *frames, u32 max)
 	}
 	if (n)
 		return (int)n;
-	__atomic_store_n(r->consumer, r->next, __ATOMIC_RELEASE);
+	kt_store_release(r->consumer, r->next);
 	if (r->polled && arm(r))
 		return kt_xdp_rx_peek(port, frames, max);
 	return idle_state(port);
@@ -302,7 +302,7 @@ void kt_xdp_rx_release(struct ktrxer *port, const u8 *verdict, u32 n)
 {
 	struct kt_xdp_rx *r = kt_xdp(port)->rx;
 
-	__atomic_store_n(r->consumer, r->next, __ATOMIC_RELEASE);
+	kt_store_release(r->consumer, r->next);
 }
 
 int kt_xdp_rx_wait(struct ktrxer *port, u64 until_ns)
