@@ -7,8 +7,8 @@
 # the next. The commands of one display run in order in one shell and must all
 # succeed; what is left in the background ends with it. They find
 #
-#   eth0           192.0.2.10/24 and 2001:db8::10/64; all other addresses of these networks answer on it, send
-#                  pings, echo UDP at port 7, serve TCP port 80 and DNS
+#   eth0           192.0.2.10/24 and 2001:db8::10/64; all other addresses of 192.0.2.0/24 answer on it, send
+#                  pings, echo UDP at port 7, serve TCP port 80
 #   e0, e1         two more interfaces, up, without addresses
 #   trace.pcap     a capture of ten frames        rules.txt       some rules
 #   targets.txt    addresses to probe             networks.txt    a network to scan
@@ -35,15 +35,9 @@ printf '# DNS is captured, the rest is forwarded\ncapture proto udp sport 53 tag
 printf '192.0.2.1\n' > "$T/work/targets.txt"
 printf '192.0.2.32/28\n' > "$T/work/networks.txt"
 
-# The services of the other end; socat and dnsmasq come with the tests' packages.
-if command -v socat > /dev/null; then
-	in_ns_bg p net socat -T 1 UDP4-RECVFROM:7,fork EXEC:cat 2> /dev/null
-	in_ns_bg p net socat TCP-LISTEN:80,fork,reuseaddr EXEC:true 2> /dev/null
-fi
-if command -v dnsmasq > /dev/null; then
-	in_ns_bg p net dnsmasq --keep-in-foreground --conf-file=/dev/null --no-resolv --no-hosts --pid-file= \
-		--address=/example.org/192.0.2.1 --user=root --listen-address=192.0.2.1,192.0.2.53 2> /dev/null
-fi
+# The services of the other end.
+in_ns_bg p net socat -T 1 UDP4-RECVFROM:7,fork EXEC:cat 2> /dev/null
+in_ns_bg p net socat TCP-LISTEN:80,fork,reuseaddr EXEC:true 2> /dev/null
 in_ns_bg p net ping -i 0.05 192.0.2.10 > /dev/null
 wait_for 5 in_ns host ping -c 1 -W 1 192.0.2.1
 
