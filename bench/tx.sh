@@ -52,7 +52,8 @@ for _ in $(seq "$rounds"); do
 		row tcpreplay peer $bytes 700 tcpreplay --topspeed --preload-pcap --loop=0 --intf1=bench0 "$tmp/$bytes.pcap"
 		row trafgen peer $bytes 1000 trafgen -o bench0 -i "$tmp/$bytes.cfg" -P 1 -q
 	done
-	row ktrxer-probe-syn ours 60 700 "$build/ktrxer" probe -i bench0 --kind syn --port 80 --rate max -q -o /dev/null 10.0.0.0/8
+	row ktrxer-probe-syn ours 60 700 "$build/ktrxer" probe -i bench0 --kind syn --port 80 --fast -q -o /dev/null \
+		--gateway-mac 02:00:00:00:00:02 --source 10.99.0.1 10.0.0.0/8
 	row zmap peer 54 2500 zmap --interface=bench0 --gateway-mac=02:00:00:00:00:02 --source-ip=10.99.0.1 -p 80 -B 10G \
 		-T 1 -b /dev/null -o /dev/null --cores=0 10.0.0.0/8
 	# masscan writes paused.conf where it is interrupted

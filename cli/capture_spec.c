@@ -28,8 +28,7 @@ static int set_filter(struct stream *s, const char *text)
 	struct ktrxer_err err = { 0 };
 
 	if (kt_pcapfilter_new(&s->filter, text, &err))
-		return cli_fail(err.code == EOPNOTSUPP ? CLI_ENVIRONMENT : CLI_USAGE, "filter \"%s\": %s", text,
-				err.text);
+		return cli_fail(err.code == EOPNOTSUPP ? CLI_ENVIRONMENT : CLI_USAGE, "%s", err.text);
 	s->filter_text = text;
 	return CLI_OK;
 }

@@ -3,6 +3,8 @@
  * ktrxer: finds the subcommand, reads its options (command line, config
  * files, defaults) and runs it.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,11 +107,25 @@ static int list_options(const char *name)
 	return CLI_OK;
 }
 
+/*
+ * A descriptor that the caller closed must not become that of a socket, which would then be written to. Opened the
+ * wrong way round, output fails as it should; sentences alone may go nowhere.
+ */
+static void fill_closed(void)
+{
+	static const int flags[] = { O_WRONLY, O_RDONLY, O_WRONLY };
+
+	for (int fd = 0; fd < 3; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", flags[fd]) != fd)
+			return;
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *cmd;
 	const char *name = argc > 1 ? argv[1] : NULL;
 
+	fill_closed();
 	signals_init();
 	if (!name)
 		return cli_fail(CLI_USAGE, "a command is missing; see ktrxer --help");

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -14,6 +15,7 @@
 int out_open(struct out *o, const char *path)
 {
 	o->n = 0;
+	o->tail = 0;
 	o->err = 0;
 	o->fd = STDOUT_FILENO;
 	o->name = "standard output";
@@ -26,30 +28,50 @@ int out_open(struct out *o, const char *path)
 	return o->err;
 }
 
-/* Everything or an error; someone else may have made the descriptor non-blocking. */
-static int write_all(int fd, const char *p, size_t n)
+static void count_tail(struct out *o, const char *p, size_t n)
 {
-	while (n) {
-		ssize_t w = write(fd, p, n);
+	const char *newline = memrchr(p, '\n', n);
+
+	o->tail = newline ? (size_t)(p + n - newline) - 1 : o->tail + n;
+}
+
+/* Half a line is no result: a file that nobody else has added to is cut behind its last whole one. */
+static void cut_tail(struct out *o)
+{
+	off_t end = lseek(o->fd, 0, SEEK_CUR);
+	struct stat st;
+
+	if (!o->tail || end < (off_t)o->tail || fstat(o->fd, &st) || !S_ISREG(st.st_mode) || st.st_size != end)
+		return;
+	if (!ftruncate(o->fd, end - (off_t)o->tail))
+		lseek(o->fd, end - (off_t)o->tail, SEEK_SET);
+	o->tail = 0;
+}
+
+/* Everything or an error; someone else may have made the descriptor non-blocking. */
+static void write_all(struct out *o, const char *p, size_t n)
+{
+	while (n && !o->err) {
+		ssize_t w = write(o->fd, p, n);
 
 		if (w >= 0) {
+			count_tail(o, p, (size_t)w);
 			p += w;
 			n -= (size_t)w;
 		} else if (errno == EAGAIN) {
-			struct pollfd f = { .fd = fd, .events = POLLOUT };
+			struct pollfd f = { .fd = o->fd, .events = POLLOUT };
 
 			poll(&f, 1, -1);
 		} else if (errno != EINTR) {
-			return -errno;
+			o->err = -errno;
+			cut_tail(o);
 		}
 	}
-	return 0;
 }
 
 int out_flush(struct out *o)
 {
-	if (!o->err && o->n)
-		o->err = write_all(o->fd, o->buf, o->n);
+	write_all(o, o->buf, o->n);
 	o->n = 0;
 	return o->err;
 }
@@ -59,8 +81,7 @@ void out_write(struct out *o, const void *data, size_t n)
 	if (n > sizeof(o->buf) - o->n)
 		out_flush(o);
 	if (n > sizeof(o->buf)) {
-		if (!o->err)
-			o->err = write_all(o->fd, data, n);
+		write_all(o, data, n);
 		return;
 	}
 	memcpy(o->buf + o->n, data, n);
@@ -89,7 +110,8 @@ int out_check(const struct out *o)
 {
 	if (!o->err)
 		return CLI_OK;
-	return cli_fail(CLI_FAILURE, "cannot write to %s: %s", o->name, strerror(-o->err));
+	return cli_fail(CLI_FAILURE, "cannot write to %s: %s", o->name,
+			o->err == -EBADF ? "it is closed" : strerror(-o->err));
 }
 
 int out_close(struct out *o)

@@ -3,7 +3,8 @@
  * Output to stdout or a file that notices at once when it can write no more.
  * Text gathers in a buffer; out_flush() brings it out, and what it brought out
  * is not lost by anything that comes later. The first error stays: the rest
- * of what is written goes nowhere, and out_close() tells.
+ * of what is written goes nowhere, and out_close() tells. A file then ends
+ * behind its last whole line.
  */
 #ifndef KT_OUT_H
 #define KT_OUT_H
@@ -17,6 +18,7 @@ struct out {
 	int fd;
 	int err; /* -errno of the first failure; 0 */
 	const char *name; /* for sentences */
+	size_t tail; /* bytes brought out since the last newline */
 	size_t n;
 	char buf[OUT_BYTES];
 };

@@ -15,6 +15,8 @@
 #define MAX_FRAME 65535
 #define MAX_FRAMES 65536
 #define SCAN 16384 /* with more probes it is a scan: not tracked */
+#define MAX_PPS 1000000000ull
+#define MAX_FLOOD_NUM 10000000000ull /* rates of more digits are kept probe by probe */
 #define FLOOD_PPS 20000 /* from this rate on probes leave in batches */
 
 /* --- The series -------------------------------------------------------------------- */
@@ -284,6 +286,9 @@ static int plan_schedule(struct probe_run *r)
 	if (c->fast) {
 		pace->kind = KT_PACE_ASAP;
 	} else if (c->rate.num) {
+		if (c->rate.num / c->rate.den > MAX_PPS)
+			return cli_fail(CLI_USAGE,
+					"--rate: no more than 1G probes a second; --fast is as fast as possible");
 		pace->kind = KT_PACE_RATE;
 		pace->rate_num = c->rate.num;
 		pace->rate_den = c->rate.den;
@@ -315,7 +320,8 @@ static void plan_memory(struct probe_run *r)
 	u32 bits = 10;
 
 	r->o.track = c->track == TRI_YES || c->retries || (c->track == TRI_AUTO && !scan);
-	r->o.flood = steady && !r->times && r->o.rounds && (c->fast ? scan : rate >= FLOOD_PPS);
+	r->o.flood = steady && !r->times && r->o.rounds && (c->fast ? scan : rate >= FLOOD_PPS) &&
+		     c->rate.num <= MAX_FLOOD_NUM;
 	needed = r->o.track && rate > 0 ? 1.5 * rate * ((double)c->timeout / 1e9 + 0.1) : 65536;
 	while (bits < 22 && (double)(1u << bits) < needed)
 		bits++;

@@ -30,7 +30,9 @@ void signals_init(void)
 	/* A shell starts background jobs with SIGINT ignored; leave that. */
 	if (!sigaction(SIGINT, NULL, &old) && old.sa_handler != SIG_IGN)
 		sigaction(SIGINT, &stop, NULL);
+	/* Writing tells it too, and then there is time to say so. */
 	sigaction(SIGPIPE, &ignore, NULL);
+	sigaction(SIGXFSZ, &ignore, NULL);
 }
 
 bool interrupted(void)

@@ -126,11 +126,14 @@ static int resolve(int nl, const struct kt_iface *f, const struct kt_route *r, u
 	}
 }
 
-static int neigh_err(struct ktrxer_err *err, int code, const struct kt_iface *f, const struct ktrxer_addr *hop)
+static int neigh_err(struct ktrxer_err *err, int code, struct kt_path_cache *c, const struct ktrxer_addr *hop)
 {
+	struct kt_iface *f = &c->iface;
 	char text[48];
 
 	ktrxer_addr_format(hop, text);
+	if (code == EHOSTUNREACH && !kt_iface_get(c->nl, c->port->ifindex, f) && !f->carrier)
+		return kt_err(err, ENETDOWN, "no path to %s: interface \"%s\" has no carrier", text, f->name);
 	if (code == EHOSTUNREACH)
 		return kt_err(err, code, "%s does not answer on \"%s\" (no %s reply)", text, f->name,
 			      hop->version == 4 ? "ARP" : "neighbour discovery");
@@ -216,7 +219,7 @@ int kt_path_cache_find(struct kt_path_cache *c, const struct ktrxer_addr *target
 	if (fixed_mac(&c->iface, &r, path->dst_mac))
 		return 0;
 	ret = hop_mac(c, &r, timeout_ns, path->dst_mac);
-	return ret ? neigh_err(err, -ret, &c->iface, &r.next_hop) : 0;
+	return ret ? neigh_err(err, -ret, c, &r.next_hop) : 0;
 }
 
 KTRXER_API int ktrxer_path_find(struct ktrxer *port, const struct ktrxer_addr *target, struct ktrxer_path *path,

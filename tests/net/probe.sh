@@ -127,6 +127,11 @@ same "and one sentence" "$(cat "$T/err")" "ktrxer probe: /dev/full: No space lef
 in_ns a "$KT" probe -i a0 -c 1 10.9.0.77 > "$T/out" 2>&1
 same "no neighbour: exit code 1" $? 1
 matches "no neighbour: a sentence" "$(cat "$T/out")" 'not sent: 10.9.0.77 does not answer on "a0" \(no ARP reply\)'
+ip -n "$(name_of b)" link set b0 down
+in_ns a "$KT" probe -i a0 -c 1 10.9.0.78 > "$T/out" 2>&1
+matches "no carrier: a sentence" "$(cat "$T/out")" 'not sent: no path to 10.9.0.78: interface "a0" has no carrier'
+ip -n "$(name_of b)" link set b0 up
+wait_for 10 in_ns a ping -c1 -W1 10.9.0.2
 
 # Frames of one's own: an ARP request.
 mac=$(mac_of a a0 | tr -d :)

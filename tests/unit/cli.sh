@@ -139,14 +139,18 @@ says 2 "No such file" info --config "$tmp/nothing"
 says 2 "Is a directory" info --config "$tmp"
 
 # Output that cannot be written.
-for c in "info" "info --json" "--help" "completion bash" "send --dump-config"; do
+for c in "info" "info --json" "--help" "probe -i mem:cli/0 -W 1ms 10.0.0.1" "completion bash" "send --dump-config"; do
 	# shellcheck disable=SC2086
 	err=$("$kt" $c 2>&1 > /dev/full)
 	is "full disk: ktrxer $c" "4 cannot write to standard output: No space left on device" "$? ${err#*: }"
 	# shellcheck disable=SC2086
 	err=$("$kt" $c 2>&1 >&-)
-	is "closed output: ktrxer $c" "4 cannot write to standard output: Bad file descriptor" "$? ${err#*: }"
+	is "closed output: ktrxer $c" "4 cannot write to standard output: it is closed" "$? ${err#*: }"
 done
+(ulimit -f 5000; "$kt" probe -i mem:cli/0 -q -v -c 50000 -I 1ms -W 1ms -o "$tmp/cut" 10.0.0.1 2> "$tmp/err"; echo $? > "$tmp/code")
+is "no room for the file: exit code and sentence" "4 cannot write to $tmp/cut: File too large" "$(cat "$tmp/code") $(cut -d' ' -f3- "$tmp/err")"
+is "and it ends behind a whole line" "$(wc -l < "$tmp/cut")" "$(grep -c '}$' "$tmp/cut")"
+is "of many" 1 "$(($(wc -l < "$tmp/cut") > 10000 && $(wc -c < "$tmp/cut") > 5110000))"
 (trap '' PIPE; "$kt" completion bash 2> "$tmp/err"; echo $? > "$tmp/code") | true
 code=$(cat "$tmp/code")
 if [ "$code" = 0 ] || grep -q "Broken pipe" "$tmp/err"; then ok "reader gone: $code"; else not_ok "reader gone" "$code" "$(cat "$tmp/err")"; fi

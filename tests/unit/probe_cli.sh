@@ -70,6 +70,7 @@ says 2 '--interface is needed' 10.0.0.1
 says 2 '--source is needed' -i mem:cli/0 --gateway-mac 02:00:00:00:00:01 10.0.0.1
 says 2 'write six bytes' -i mem:cli/0 --gateway-mac 02 --source 10.0.0.9 10.0.0.1
 says 2 'only one kind of results' -i mem:cli/0 --json --csv - 10.0.0.1
+says 2 'no more than 1G probes a second' -i mem:cli/0 -r 10T 10.0.0.1
 says 4 'No space left on device' -i mem:cli/0 -c 3 -q -w /dev/full 10.0.0.1
 says 4 'No space left on device' -i mem:cli/0 -c 3 -q -o /dev/full 10.0.0.1
 
