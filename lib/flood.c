@@ -12,6 +12,7 @@
 
 #define FALLBACK_BATCH 256u
 #define BURST_NS 100000u /* at a rate, no batch holds more than this much time */
+#define WAIT_SLICE_NS 100000000u /* how often stop() is asked during a long wait */
 #define MAX_RATE_NUM 10000000000ull /* keeps remainder * 10^9 within 64 bits */
 
 struct flood {
@@ -64,6 +65,8 @@ static u64 due_ns(const struct flood *f, u64 number)
 
 	/* number * den / rate seconds, whole seconds apart so that nothing overflows or drifts */
 	s = kt_div_rem(number * den, f->o->rate_num, &rem);
+	if (s >= kt_div(UINT64_MAX - f->start_ns, KT_NSEC_PER_SEC))
+		return UINT64_MAX; /* beyond the end of time */
 	return f->start_ns + s * KT_NSEC_PER_SEC + kt_div(rem * KT_NSEC_PER_SEC, f->o->rate_num);
 }
 
@@ -155,6 +158,27 @@ static u32 batch_limit(const struct flood *f)
 	return burst < f->cap ? (u32)burst : f->cap;
 }
 
+/*
+ * Until the launch clock shows ns. A signal ends a sleep early, which is no reason
+ * to launch early; stop() is asked now and then. 0, or -EINTR when it said so.
+ */
+static int wait_for(struct flood *f, u64 ns)
+{
+	struct ktrxer *port = f->tx->port;
+	u64 now;
+
+	while ((now = kt_port_now(port)) < ns) {
+		u64 until = ns;
+
+		if (f->o->stop && f->o->stop(f->o->ctx))
+			return -EINTR;
+		if (ns - now > WAIT_SLICE_NS && !kt_port_virtual(port))
+			until = now + WAIT_SLICE_NS;
+		kt_port_wait(port, until, until == ns ? kt_launch_spin(f->tx, now, ns) : 0, NULL, 0);
+	}
+	return 0;
+}
+
 static int flood_batch(struct flood *f)
 {
 	struct ktx *tx = f->tx;
@@ -169,11 +193,9 @@ static int flood_batch(struct flood *f)
 	if (!n)
 		return 0;
 	/* Not before the time of the last of the batch: late by less than a burst, never early. */
-	if (f->o->rate_num && f->next > before) {
-		u64 due = due_ns(f, f->next - 1), now = kt_port_now(tx->port);
-
-		if (due > now)
-			kt_port_wait(tx->port, due, kt_launch_spin(tx, now, due), NULL, 0);
+	if (f->o->rate_num && f->next > before && wait_for(f, due_ns(f, f->next - 1))) {
+		f->n_again = n; /* to be cancelled */
+		return -EINTR;
 	}
 	pthread_mutex_lock(&tx->launch_lock);
 	tried = f->launch(tx->port, f->slots, n);
@@ -317,9 +339,7 @@ KTRXER_API int ktx_flood(struct ktx *tx, const struct ktx_flood_opts *opts)
 		}
 	}
 	f.start_ns = o.start_ns ? o.start_ns : kt_port_now(tx->port);
-	if (o.start_ns)
-		kt_port_wait(tx->port, o.start_ns, kt_launch_spin(tx, kt_port_now(tx->port), o.start_ns), NULL, 0);
-	ret = 0;
+	ret = wait_for(&f, f.start_ns);
 	while (!ret && (f.next < o.count || f.n_again)) {
 		if (o.stop && o.stop(o.ctx))
 			ret = -EINTR;
