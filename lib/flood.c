@@ -91,10 +91,22 @@ static u32 fill(struct flood *f, u32 max)
 	return n;
 }
 
-/* Sorts one batch into sent, failed and again; lock held for the counters. */
+static void count(struct ktx *tx, const struct ktx_stats *d)
+{
+	pthread_mutex_lock(&tx->lock);
+	tx->stats.batches++;
+	tx->stats.retries += d->retries;
+	tx->stats.sent += d->sent;
+	tx->stats.bytes += d->bytes;
+	tx->stats.failed += d->failed;
+	tx->stats.pending -= d->sent + d->failed;
+	pthread_mutex_unlock(&tx->lock);
+}
+
+/* Sorts one batch into sent, failed and again. Without the lock: done() may ask the sender whatever it likes. */
 static void settle(struct flood *f, u32 n, u32 tried, int device_error)
 {
-	struct ktx_stats *st = &f->tx->stats;
+	struct ktx_stats sum = { 0 }, *st = &sum;
 	u32 max = f->o->max_attempts ? f->o->max_attempts : 1, again = 0;
 	struct run r = { 0 };
 
@@ -122,11 +134,10 @@ static void settle(struct flood *f, u32 n, u32 tried, int device_error)
 			f->slots[i] = spare;
 			f->number[again] = number;
 			f->attempts[again++] = attempts;
-			continue;
 		}
-		st->pending--;
 	}
 	report(f, &r);
+	count(f->tx, &sum);
 	f->n_again = again;
 }
 
@@ -204,10 +215,7 @@ static int flood_batch(struct flood *f)
 	else if (tried <= 0)
 		device_error = tried ? -tried : EIO;
 	pthread_mutex_unlock(&tx->launch_lock);
-	pthread_mutex_lock(&tx->lock);
-	tx->stats.batches++;
 	settle(f, n, tried > 0 ? (u32)tried : 0, device_error);
-	pthread_mutex_unlock(&tx->lock);
 	return -device_error;
 }
 

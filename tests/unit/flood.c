@@ -295,7 +295,30 @@ static void t_stop_while_waiting(void)
 	close_all();
 }
 
+static void done_that_asks(void *ctx, u64 first, u64 n, enum ktx_status status, int reason, u64 launch_ns,
+			   u64 returned_ns)
+{
+	struct ktx_stats s;
+
+	ktx_get_stats(tx, &s);
+	bad_run |= s.submitted != s.sent + s.failed + s.late + s.cancelled + s.pending;
+	done(ctx, first, n, status, reason, launch_ns, returned_ns);
+}
+
+static void t_done_may_ask_the_sender(void)
+{
+	struct ktx_flood_opts o = flood(1000);
+
+	set_up();
+	o.done = done_that_asks;
+	o.max_attempts = 2;
+	kt_mem_refuse("flood/0", 3, ENOBUFS);
+	CHECK_EQ(ktx_flood(tx, &o), 0);
+	check_fates(999, 1, 0);
+	close_all();
+}
+
 /* TESTS */
 
 TEST_MAIN(T(t_all_sent), T(t_none), T(t_refusals), T(t_stopped), T(t_device_gone), T(t_rates),
-	  T(t_signals_do_not_hurry), T(t_stop_while_waiting))
+	  T(t_signals_do_not_hurry), T(t_stop_while_waiting), T(t_done_may_ask_the_sender))
