@@ -13,6 +13,7 @@
 #define FALLBACK_BATCH 256u
 #define BURST_NS 100000u /* at a rate, no batch holds more than this much time */
 #define WAIT_SLICE_NS 100000000u /* how often stop() is asked during a long wait */
+#define MAX_NUMBERS 65536u /* asked of fill() for one batch */
 #define MAX_RATE_NUM 10000000000ull /* keeps remainder * 10^9 within 64 bits */
 
 struct flood {
@@ -70,12 +71,17 @@ static u64 due_ns(const struct flood *f, u64 number)
 	return f->start_ns + s * KT_NSEC_PER_SEC + kt_div(rem * KT_NSEC_PER_SEC, f->o->rate_num);
 }
 
-/* Fills free slots behind those to try again. Returns the batch's size. */
+/*
+ * Fills free slots behind those to try again. Returns the batch's size. Skipped
+ * numbers have their time too, so at a rate they count for the burst; without one
+ * there is an end as well, for stop() wants to be asked.
+ */
 static u32 fill(struct flood *f, u32 max)
 {
+	u64 numbers = f->o->rate_num ? max - f->n_again : MAX_NUMBERS;
 	u32 n = f->n_again;
 
-	while (n < max && f->next < f->o->count) {
+	while (n < max && f->next < f->o->count && numbers--) {
 		struct kt_txslot *slot = f->slots[n];
 		u64 i = f->next++;
 

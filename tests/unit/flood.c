@@ -318,7 +318,37 @@ static void t_done_may_ask_the_sender(void)
 	close_all();
 }
 
+/* Numbers that are skipped have their time, too: those between them do not wait for a batch to fill. */
+static void t_rate_of_few_numbers(void)
+{
+	struct ktx_flood_opts o = flood(MAX);
+
+	set_up();
+	skip_n = 50;
+	o.rate_num = 1000000;
+	CHECK_EQ(ktx_flood(tx, &o), 0);
+	for (u64 i = 0; i < MAX; i += skip_n)
+		if (at[i] < i * 1000 || at[i] > i * 1000 + 100000)
+			TEST_FAIL("number %llu left at %llu", (unsigned long long)i, (unsigned long long)at[i]);
+	check_fates(MAX / 50, 0, 0);
+	close_all();
+}
+
+/* A flood of nothing but skipped numbers can be stopped. */
+static void t_stop_while_skipping(void)
+{
+	struct ktx_flood_opts o = flood(UINT64_MAX);
+
+	set_up();
+	skip_n = UINT64_MAX;
+	stop_at = 1000;
+	CHECK_EQ(ktx_flood(tx, &o), -EINTR);
+	CHECK(asked < 10000000);
+	close_all();
+}
+
 /* TESTS */
 
 TEST_MAIN(T(t_all_sent), T(t_none), T(t_refusals), T(t_stopped), T(t_device_gone), T(t_rates),
-	  T(t_signals_do_not_hurry), T(t_stop_while_waiting), T(t_done_may_ask_the_sender))
+	  T(t_signals_do_not_hurry), T(t_stop_while_waiting), T(t_done_may_ask_the_sender), T(t_rate_of_few_numbers),
+	  T(t_stop_while_skipping))
