@@ -29,6 +29,7 @@ struct flood {
 	u32 n_again;
 	u64 next; /* number to fill next */
 	u64 start_ns;
+	bool too_long; /* fill() gave a frame that its slot cannot hold */
 };
 
 /* A run of numbers with one fate, reported when it ends. */
@@ -88,6 +89,11 @@ static u32 fill(struct flood *f, u32 max)
 		slot->len = f->o->fill(f->o->ctx, i, slot->data);
 		if (!slot->len)
 			continue;
+		if (slot->len > f->o->max_frame) {
+			f->next--; /* cancelled with the rest */
+			f->too_long = true;
+			break;
+		}
 		slot->state = KT_TX_READY;
 		slot->launch_ns = slot->returned_ns = 0;
 		f->number[n] = i;
@@ -207,6 +213,10 @@ static int flood_batch(struct flood *f)
 	tx->stats.submitted += fresh;
 	tx->stats.pending += fresh;
 	pthread_mutex_unlock(&tx->lock);
+	if (f->too_long) {
+		f->n_again = n; /* to be cancelled */
+		return -EMSGSIZE;
+	}
 	if (!n)
 		return 0;
 	/* Not before the time of the last of the batch: late by less than a burst, never early. */
@@ -296,13 +306,15 @@ static int open_plain(struct flood *f)
 {
 	struct ktx *tx = f->tx;
 	u32 want = f->o->batch ? f->o->batch : FALLBACK_BATCH;
+	int ret;
 
 	if (f->o->max_frame > tx->o.max_frame)
 		return kt_err(&tx->why, EMSGSIZE, "frames of %u bytes are too long; this sender takes up to %u",
 			      f->o->max_frame, tx->o.max_frame);
 	pthread_mutex_lock(&tx->lock);
 	f->cap = want < tx->free.n ? want : tx->free.n;
-	if (f->cap && !alloc_arrays(f)) {
+	ret = f->cap ? alloc_arrays(f) : 0;
+	if (f->cap && !ret) {
 		for (u32 i = 0; i < f->cap; i++) {
 			f->borrowed[i] = kt_fifo_get(tx, &tx->free);
 			tx->pending[f->borrowed[i]].place = KT_PLACE_LAUNCHING;
@@ -312,7 +324,7 @@ static int open_plain(struct flood *f)
 	pthread_mutex_unlock(&tx->lock);
 	if (!f->cap)
 		return kt_err(&tx->why, EAGAIN, "no free slot: fetch completions first");
-	if (!f->borrowed)
+	if (ret)
 		return kt_err(&tx->why, ENOMEM, "no memory for a flood");
 	f->launch = tx->port->engine->tx_launch;
 	return 0;
@@ -362,7 +374,10 @@ KTRXER_API int ktx_flood(struct ktx *tx, const struct ktx_flood_opts *opts)
 	}
 	if (ret)
 		cancel_rest(&f);
-	if (ret && ret != -EINTR)
+	if (f.too_long)
+		kt_err(&tx->why, EMSGSIZE, "fill() said that frame %llu is longer than max_frame, %u bytes",
+		       (unsigned long long)f.next, o.max_frame);
+	else if (ret && ret != -EINTR)
 		kt_err(&tx->why, -ret, "interface \"%s\": %s", tx->port->ifname, strerror(-ret));
 	close_flood(&f);
 	return ret;

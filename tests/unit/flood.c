@@ -347,8 +347,27 @@ static void t_stop_while_skipping(void)
 	close_all();
 }
 
+static u32 fill_too_long(void *ctx, u64 i, uint8_t *buf)
+{
+	return i == 700 ? (u32)-EINVAL : fill(ctx, i, buf);
+}
+
+/* An error code taken for a length must not become a frame of 4 GiB. */
+static void t_longer_than_max_frame(void)
+{
+	struct ktx_flood_opts o = flood(1000);
+
+	set_up();
+	o.fill = fill_too_long;
+	CHECK_EQ(ktx_flood(tx, &o), -EMSGSIZE);
+	CHECK(strstr(ktx_why(tx), "frame 700"));
+	CHECK_EQ(told, 1000);
+	check_fates(512, 0, 488);
+	close_all();
+}
+
 /* TESTS */
 
 TEST_MAIN(T(t_all_sent), T(t_none), T(t_refusals), T(t_stopped), T(t_device_gone), T(t_rates),
 	  T(t_signals_do_not_hurry), T(t_stop_while_waiting), T(t_done_may_ask_the_sender), T(t_rate_of_few_numbers),
-	  T(t_stop_while_skipping))
+	  T(t_stop_while_skipping), T(t_longer_than_max_frame))
