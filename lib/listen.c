@@ -170,39 +170,40 @@ static int state_of(struct krx *rx)
 	return state;
 }
 
+/* One look at what there is, and if need be one wait. 1, 0 nothing yet, -ETIMEDOUT, or -errno. */
+static int look(struct krx_listener *l, struct krx_packet *p, u64 until, bool pumping, u32 moved)
+{
+	struct krx *rx = l->rx;
+	int ret = pumping ? kt_rx_pump(rx) : rx->has_thread ? state_of(rx) : 0;
+
+	if (take(l, p))
+		return 1;
+	if (ret < 0)
+		return ret;
+	if (kt_port_now(rx->port) >= until)
+		return -ETIMEDOUT; /* also when packets keep coming, but none for us */
+	if (ret > 0)
+		return 0;
+	if (pumping) {
+		ret = rx->port->engine->rx_wait(rx->port, until);
+		return ret < 0 ? ret : 0;
+	}
+	wait_for_news(rx, moved, until);
+	return 0;
+}
+
 /* 1, 0 when time is up, or -errno. */
 static int next_local(struct krx_listener *l, struct krx_packet *p, u64 until)
 {
-	struct krx *rx = l->rx;
-
 	for (;;) {
-		u32 moved = moved_count(rx);
-		int ret = 0;
+		u32 moved = moved_count(l->rx);
+		bool pumping = kt_rx_begin_pumping(l->rx);
+		int ret = look(l, p, until, pumping, moved);
 
-		if (take(l, p))
-			return 1;
-		if (!rx->has_thread) {
-			ret = kt_rx_pump(rx);
-			if (take(l, p))
-				return 1;
-		} else {
-			ret = state_of(rx);
-			if (ret && take(l, p))
-				return 1;
-		}
-		if (ret < 0)
-			return ret;
-		if (ret > 0)
-			continue; /* packets came, though none for us */
-		if (kt_port_now(rx->port) >= until)
-			return 0;
-		if (rx->has_thread) {
-			wait_for_news(rx, moved, until);
-		} else {
-			ret = rx->port->engine->rx_wait(rx->port, until);
-			if (ret < 0)
-				return ret == -EINTR ? 0 : ret;
-		}
+		if (pumping)
+			kt_rx_end_pumping(l->rx);
+		if (ret)
+			return ret == -ETIMEDOUT || ret == -EINTR ? 0 : ret;
 	}
 }
 

@@ -209,3 +209,26 @@ int kt_rx_pump(struct krx *rx)
 	pthread_mutex_unlock(&rx->pump_lock);
 	return total ? total : n;
 }
+
+bool kt_rx_begin_pumping(struct krx *rx)
+{
+	bool mine;
+
+	if (rx->has_thread)
+		return false;
+	pthread_mutex_lock(&rx->listen_lock);
+	mine = !rx->pumping;
+	rx->pumping = true;
+	pthread_mutex_unlock(&rx->listen_lock);
+	return mine;
+}
+
+void kt_rx_end_pumping(struct krx *rx)
+{
+	pthread_mutex_lock(&rx->listen_lock);
+	rx->pumping = false;
+	rx->moved++; /* one of those who wait takes over */
+	if (rx->n_waiting)
+		pthread_cond_broadcast(&rx->news);
+	pthread_mutex_unlock(&rx->listen_lock);
+}

@@ -62,6 +62,7 @@ struct krx {
 	u32 moved; /* grows with every pump that delivered */
 	int state; /* 0, -ENETDOWN, -ENODEV, -EPIPE */
 	u32 n_waiting;
+	bool pumping; /* a caller's thread pumps, or waits for the engine; listen_lock */
 	int wake_fd; /* eventfd, readable when packets may wait; thread mode only, else -1 */
 	pthread_t thread;
 	bool has_thread;
@@ -89,6 +90,14 @@ struct krx_listener {
 
 /* Moves up to a few batches into the ring. Returns packets seen, or -errno when the interface is down or gone. */
 int kt_rx_pump(struct krx *rx);
+
+/*
+ * Without a thread of the library's, one of those that listen pumps and waits for the engine, the
+ * others wait for its news: two that wait for the engine would each miss what the other moves.
+ * False: somebody else does, so wait for news.
+ */
+bool kt_rx_begin_pumping(struct krx *rx);
+void kt_rx_end_pumping(struct krx *rx);
 
 /* Tells everybody who waits that the ring moved or the state changed. */
 void kt_rx_wake(struct krx *rx);

@@ -176,9 +176,13 @@ KTRXER_API void krx_close(struct krx *rx)
 
 KTRXER_API int krx_pump(struct krx *rx)
 {
-	if (rx->remote || rx->has_thread)
-		return 0;
-	return kt_rx_pump(rx);
+	int n;
+
+	if (rx->remote || !kt_rx_begin_pumping(rx))
+		return 0; /* somebody else moves them */
+	n = kt_rx_pump(rx);
+	kt_rx_end_pumping(rx);
+	return n;
 }
 
 KTRXER_API int krx_fd(struct krx *rx)
