@@ -62,6 +62,28 @@ static u32 place_of(const struct place *places, u32 n, u32 id)
 	return hit ? hit->index : n;
 }
 
+/*
+ * Gives ids behind the highest ever seen, so that none is used again soon;
+ * behind the last number there is, the lowest free ones. places: of all rules.
+ */
+static u32 give_ids(struct krx_rule *rules, u32 n, const struct place *places, u32 highest)
+{
+	u32 id = 0, used = 0;
+
+	for (u32 i = 0; i < n; i++) {
+		if (rules[i].id)
+			continue;
+		if (highest < UINT32_MAX) {
+			rules[i].id = ++highest;
+			continue;
+		}
+		for (id++; used < n && places[used].id <= id; used++)
+			id += places[used].id == id;
+		rules[i].id = id;
+	}
+	return highest;
+}
+
 /* Gives ids where there are none and refuses doubles. */
 static int number_rules(struct krx *rx, struct krx_rule *rules, u32 n)
 {
@@ -69,12 +91,15 @@ static int number_rules(struct krx *rx, struct krx_rule *rules, u32 n)
 	struct place *places;
 	int ret = 0;
 
-	for (u32 i = 0; i < n; i++)
-		if (rules[i].id > highest)
-			highest = rules[i].id;
-	for (u32 i = 0; i < n; i++)
-		if (!rules[i].id)
-			rules[i].id = ++highest;
+	if (n > KT_MAX_RULES)
+		return kt_err(&rx->why, EINVAL, "%u rules are too many; %u is the most", n, KT_MAX_RULES);
+	places = places_new(rules, n);
+	if (!places)
+		return kt_err(&rx->why, ENOMEM, "no memory for %u rules", n);
+	if (n && places[n - 1].id > highest)
+		highest = places[n - 1].id;
+	highest = give_ids(rules, n, places, highest);
+	free(places);
 	places = places_new(rules, n);
 	if (!places)
 		return kt_err(&rx->why, ENOMEM, "no memory for %u rules", n);
@@ -274,6 +299,8 @@ KTRXER_API int krx_rules_replace(struct krx *rx, const struct krx_rule *rules, u
 
 	if (rx->remote)
 		return kt_remote_rules_replace(rx, rules, n);
+	if (n > KT_MAX_RULES)
+		return kt_err(&rx->why, EINVAL, "%u rules are too many; %u is the most", n, KT_MAX_RULES);
 	copy = malloc((size_t)(n + 1) * sizeof(*copy));
 	if (!copy)
 		return kt_err(&rx->why, ENOMEM, "no memory for %u rules", n);

@@ -276,6 +276,43 @@ static void t_listeners_take_turns(void)
 	rx = NULL;
 }
 
+static void t_ids_at_the_end_of_numbers(void)
+{
+	struct krx_rule r[4] = { { .id = UINT32_MAX }, { 0 }, { .id = 2 }, { 0 } };
+	struct krx_rule got[5];
+	u32 id = 0;
+
+	set_up(false);
+	CHECK_EQ(krx_rules_replace(rx, r, 4), 0);
+	CHECK_EQ(krx_rules_list(rx, got, NULL, 5), 4);
+	CHECK_EQ(got[0].id, UINT32_MAX);
+	CHECK_EQ(got[1].id, 1);
+	CHECK_EQ(got[2].id, 2);
+	CHECK_EQ(got[3].id, 3);
+	CHECK_EQ(krx_rule_add(rx, &r[1], &id), 0);
+	CHECK_EQ(id, 4);
+	CHECK_EQ(krx_rule_delete(rx, 2), 0);
+	CHECK_EQ(krx_rule_add(rx, &r[1], &id), 0);
+	CHECK_EQ(id, 2);
+	CHECK_EQ(krx_rule_add(rx, &r[2], &id), -EINVAL);
+	krx_close(rx);
+	rx = NULL;
+}
+
+static void t_more_rules_than_can_be(void)
+{
+	struct krx_rule r = { 0 };
+
+	set_up(false);
+	CHECK_EQ(krx_rules_replace(rx, &r, UINT32_MAX), -EINVAL);
+	CHECK_EQ(krx_rules_replace(rx, &r, KT_MAX_RULES + 1), -EINVAL);
+	CHECK(strstr(krx_why(rx), "too many"));
+	CHECK_EQ(krx_rules_list(rx, NULL, NULL, 0), 0);
+	krx_close(rx);
+	rx = NULL;
+}
+
 /* TESTS */
 
-TEST_MAIN(T(t_timeouts), T(t_timeout_under_flood), T(t_moved_by_another), T(t_listeners_take_turns))
+TEST_MAIN(T(t_timeouts), T(t_timeout_under_flood), T(t_moved_by_another), T(t_listeners_take_turns),
+	  T(t_ids_at_the_end_of_numbers), T(t_more_rules_than_can_be))
