@@ -69,7 +69,7 @@ struct krx {
 	u32 stop; /* kt_load/kt_store */
 	struct kt_share *share; /* serves other processes, or NULL */
 	struct kt_remote *remote; /* this is another process's receiver, or NULL */
-	struct ktrxer_err why;
+	struct ktrxer_err why; /* the last of any thread; listen_lock */
 };
 
 struct krx_listener {
@@ -101,6 +101,9 @@ void kt_rx_end_pumping(struct krx *rx);
 
 /* Tells everybody who waits that the ring moved or the state changed. */
 void kt_rx_wake(struct krx *rx);
+
+/* Sets what krx_why() says in this thread, and in others that had no error of their own. Returns -code. */
+__attribute__((format(printf, 3, 4))) int kt_rx_err(struct krx *rx, int code, const char *fmt, ...);
 
 void kt_rx_stats(struct krx *rx, struct krx_stats *stats);
 

@@ -30,11 +30,11 @@ static int ask(struct krx *rx, struct kt_share_request *q, const int *fd_in, str
 		n = kt_share_recv(rx->remote->sock, r, sizeof(*r), fds_out);
 	pthread_mutex_unlock(&rx->remote->lock);
 	if (ret || n != (int)sizeof(*r))
-		return kt_err(&rx->why, EPIPE, "the process that shares this receiver is gone");
+		return kt_rx_err(rx, EPIPE, "the process that shares this receiver is gone");
 	r->text[sizeof(r->text) - 1] = '\0';
 	if (r->ret > 0 || r->ret < -MAX_ERRNO || r->n > KT_MAX_RULES)
-		return kt_err(&rx->why, EPROTO, "what answers there is not the owner of a receiver");
-	return r->ret ? kt_err(&rx->why, -r->ret, "%s", r->text) : 0;
+		return kt_rx_err(rx, EPROTO, "what answers there is not the owner of a receiver");
+	return r->ret ? kt_rx_err(rx, -r->ret, "%s", r->text) : 0;
 }
 
 static void close_fds(const int fds[KT_SHARE_MAX_FDS])
@@ -101,7 +101,7 @@ KTRXER_API int krx_connect(struct krx **out, const char *path, struct ktrxer_err
 	rx->wake_fd = -1;
 	ret = ask_plain(rx, &q, NULL, &r);
 	if (ret) {
-		kt_err(err, -ret, "%s", rx->why.text);
+		kt_err(err, -ret, "%s", krx_why(rx));
 		krx_close(rx);
 		return ret;
 	}
@@ -128,10 +128,10 @@ int kt_remote_rules_replace(struct krx *rx, const struct krx_rule *rules, u32 n)
 	int fd, ret;
 
 	if (n > KT_SHARE_MAX_RULES)
-		return kt_err(&rx->why, EINVAL, "%u rules are too many; %u is the most", n, KT_SHARE_MAX_RULES);
+		return kt_rx_err(rx, EINVAL, "%u rules are too many; %u is the most", n, KT_SHARE_MAX_RULES);
 	fd = kt_share_file(rules, (size_t)n * sizeof(*rules), NULL, 0);
 	if (fd < 0)
-		return kt_err(&rx->why, -fd, "no memory for %u rules", n);
+		return kt_rx_err(rx, -fd, "no memory for %u rules", n);
 	ret = ask_plain(rx, &q, &fd, &r);
 	close(fd);
 	return ret;
@@ -164,7 +164,7 @@ int kt_remote_rules_list(struct krx *rx, struct krx_rule *rules, struct krx_rule
 	int ret = ask(rx, &q, NULL, &r, fds);
 
 	if (!ret && r.n_units > max)
-		ret = kt_err(&rx->why, EPROTO, "the receiver's owner sent more rules than were asked for");
+		ret = kt_rx_err(rx, EPROTO, "the receiver's owner sent more rules than were asked for");
 	if (!ret && rules)
 		ret = kt_share_read(fds[0], rules, (size_t)r.n_units * sizeof(*rules), 0);
 	if (!ret && stats)
@@ -194,7 +194,7 @@ int kt_remote_listen(struct krx_listener *l, struct krx *rx, struct ktrxer_err *
 
 	if (ret) {
 		close_fds(fds);
-		return kt_err(err, -ret, "%s", rx->why.text);
+		return kt_err(err, -ret, "%s", krx_why(rx));
 	}
 	if (fds[0] < 0 || fds[1] < 0 || fds[2] < 0) {
 		close_fds(fds);

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -222,7 +223,34 @@ KTRXER_API int krx_get_stats(struct krx *rx, struct krx_stats *stats)
 	return 0;
 }
 
+/* What this thread was last told; rules change in any thread, and each wants to know its own reason. */
+static _Thread_local struct {
+	const struct krx *rx;
+	struct ktrxer_err err;
+} told;
+
+int kt_rx_err(struct krx *rx, int code, const char *fmt, ...)
+{
+	va_list ap;
+
+	told.rx = rx;
+	told.err.code = code;
+	va_start(ap, fmt);
+	vsnprintf(told.err.text, sizeof(told.err.text), fmt, ap);
+	va_end(ap);
+	pthread_mutex_lock(&rx->listen_lock);
+	rx->why = told.err;
+	pthread_mutex_unlock(&rx->listen_lock);
+	return -code;
+}
+
 KTRXER_API const char *krx_why(struct krx *rx)
 {
-	return rx->why.text;
+	if (told.rx != rx) {
+		told.rx = rx;
+		pthread_mutex_lock(&rx->listen_lock);
+		told.err = rx->why;
+		pthread_mutex_unlock(&rx->listen_lock);
+	}
+	return told.err.text;
 }

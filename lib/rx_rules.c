@@ -92,20 +92,20 @@ static int number_rules(struct krx *rx, struct krx_rule *rules, u32 n)
 	int ret = 0;
 
 	if (n > KT_MAX_RULES)
-		return kt_err(&rx->why, EINVAL, "%u rules are too many; %u is the most", n, KT_MAX_RULES);
+		return kt_rx_err(rx, EINVAL, "%u rules are too many; %u is the most", n, KT_MAX_RULES);
 	places = places_new(rules, n);
 	if (!places)
-		return kt_err(&rx->why, ENOMEM, "no memory for %u rules", n);
+		return kt_rx_err(rx, ENOMEM, "no memory for %u rules", n);
 	if (n && places[n - 1].id > highest)
 		highest = places[n - 1].id;
 	highest = give_ids(rules, n, places, highest);
 	free(places);
 	places = places_new(rules, n);
 	if (!places)
-		return kt_err(&rx->why, ENOMEM, "no memory for %u rules", n);
+		return kt_rx_err(rx, ENOMEM, "no memory for %u rules", n);
 	for (u32 i = 1; i < n && !ret; i++)
 		if (places[i].id == places[i - 1].id)
-			ret = kt_err(&rx->why, EINVAL, "two rules have the id %u", places[i].id);
+			ret = kt_rx_err(rx, EINVAL, "two rules have the id %u", places[i].id);
 	free(places);
 	if (!ret)
 		rx->next_rule_id = highest;
@@ -120,15 +120,16 @@ static int check_ops(struct krx *rx, const struct krx_rule *rules, u32 n)
 		u32 op = (u32)rules[i].op;
 
 		if (op > KT_OP_CAPTURE_DROP)
-			return kt_err(&rx->why, EINVAL, "rule %u: operation %u is unknown", rules[i].id, op);
+			return kt_rx_err(rx, EINVAL, "rule %u: operation %u is unknown", rules[i].id, op);
 		if (!(e->ops & (1u << op)))
-			return kt_err(&rx->why, EOPNOTSUPP,
-				      "rule %u: engine %s cannot %s: it sees copies, the host has the packet already; "
-				      "engine xdp can",
-				      rules[i].id, e->name, op_name(op));
+			return kt_rx_err(
+				rx, EOPNOTSUPP,
+				"rule %u: engine %s cannot %s: it sees copies, the host has the packet already; "
+				"engine xdp can",
+				rules[i].id, e->name, op_name(op));
 		if ((rules[i].out_ifindex || rules[i].rewrite) && !(e->ops & (1u << KT_OP_DROP)))
-			return kt_err(
-				&rx->why, EOPNOTSUPP,
+			return kt_rx_err(
+				rx, EOPNOTSUPP,
 				"rule %u: engine %s cannot rewrite or forward out of an interface; engine xdp can",
 				rules[i].id, e->name);
 	}
@@ -181,8 +182,8 @@ out:
 	}
 	kt_rule_set_free(set);
 	if (ret == -EINVAL)
-		return kt_err(&rx->why, EINVAL, "rule %u: %s", bad < n ? rules[bad].id : 0, why);
-	return kt_err(&rx->why, -ret, "no memory for %u rules", n);
+		return kt_rx_err(rx, EINVAL, "rule %u: %s", bad < n ? rules[bad].id : 0, why);
+	return kt_rx_err(rx, -ret, "no memory for %u rules", n);
 }
 
 /* Brings the engine's matches of the set in force into its state. pump_lock held. */
@@ -217,10 +218,11 @@ static int exchange_in_engine(struct krx *rx, struct kt_rule_set *set, const str
 	struct kt_rule_set *old = rx->set;
 	struct kt_rule_count *counts = calloc((size_t)old->n + 1, sizeof(*counts));
 	u64 *used = calloc((size_t)set->n + 1, sizeof(*used));
+	struct ktrxer_err err = { 0 };
 	int ret;
 
 	if (!used || !counts) {
-		ret = kt_err(&rx->why, ENOMEM, "no memory for %u rules", set->n);
+		ret = kt_rx_err(rx, ENOMEM, "no memory for %u rules", set->n);
 		goto out;
 	}
 	if (set->any_quota && e->rx_rule_counts)
@@ -232,8 +234,10 @@ static int exchange_in_engine(struct krx *rx, struct kt_rule_set *set, const str
 			used[i] = old->state[k].used + counts[k].pkts;
 	}
 	memset(counts, 0, ((size_t)old->n + 1) * sizeof(*counts));
-	ret = e->rx_rules(rx->port, set->classifier, used, counts, old->n, &rx->why);
-	if (!ret)
+	ret = e->rx_rules(rx->port, set->classifier, used, counts, old->n, &err);
+	if (ret)
+		kt_rx_err(rx, -ret, "%s", err.text);
+	else
 		add_engine_counts(old, counts);
 out:
 	free(counts);
@@ -257,7 +261,7 @@ static int replace(struct krx *rx, struct krx_rule *rules, u32 n)
 	old_places = places_new(old->public_rules, old->n);
 	if (!old_places) {
 		kt_rule_set_free(set);
-		return kt_err(&rx->why, ENOMEM, "no memory for %u rules", n);
+		return kt_rx_err(rx, ENOMEM, "no memory for %u rules", n);
 	}
 	pthread_mutex_lock(&rx->pump_lock);
 	if (rx->port->engine->rx_rules)
@@ -300,10 +304,10 @@ KTRXER_API int krx_rules_replace(struct krx *rx, const struct krx_rule *rules, u
 	if (rx->remote)
 		return kt_remote_rules_replace(rx, rules, n);
 	if (n > KT_MAX_RULES)
-		return kt_err(&rx->why, EINVAL, "%u rules are too many; %u is the most", n, KT_MAX_RULES);
+		return kt_rx_err(rx, EINVAL, "%u rules are too many; %u is the most", n, KT_MAX_RULES);
 	copy = malloc((size_t)(n + 1) * sizeof(*copy));
 	if (!copy)
-		return kt_err(&rx->why, ENOMEM, "no memory for %u rules", n);
+		return kt_rx_err(rx, ENOMEM, "no memory for %u rules", n);
 	if (n)
 		memcpy(copy, rules, (size_t)n * sizeof(*copy));
 	pthread_mutex_lock(&rx->rules_lock);
@@ -325,7 +329,7 @@ KTRXER_API int krx_rule_add(struct krx *rx, const struct krx_rule *rule, uint32_
 	n = rx->set->n;
 	copy = malloc((size_t)(n + 1) * sizeof(*copy));
 	if (!copy) {
-		ret = kt_err(&rx->why, ENOMEM, "no memory for %u rules", n + 1);
+		ret = kt_rx_err(rx, ENOMEM, "no memory for %u rules", n + 1);
 	} else {
 		memcpy(copy, rx->set->public_rules, (size_t)n * sizeof(*copy));
 		copy[n] = *rule;
@@ -349,12 +353,12 @@ KTRXER_API int krx_rule_delete(struct krx *rx, uint32_t id)
 	pthread_mutex_lock(&rx->rules_lock);
 	copy = malloc((size_t)(rx->set->n + 1) * sizeof(*copy));
 	if (!copy) {
-		ret = kt_err(&rx->why, ENOMEM, "no memory for %u rules", rx->set->n);
+		ret = kt_rx_err(rx, ENOMEM, "no memory for %u rules", rx->set->n);
 	} else {
 		for (u32 i = 0; i < rx->set->n; i++)
 			if (rx->set->public_rules[i].id != id)
 				copy[n++] = rx->set->public_rules[i];
-		ret = n == rx->set->n ? kt_err(&rx->why, ENOENT, "no rule has the id %u", id) : replace(rx, copy, n);
+		ret = n == rx->set->n ? kt_rx_err(rx, ENOENT, "no rule has the id %u", id) : replace(rx, copy, n);
 	}
 	pthread_mutex_unlock(&rx->rules_lock);
 	free(copy);

@@ -134,17 +134,19 @@ static int do_list(struct kt_share *s, u32 max, struct kt_share_reply *r, int *f
 	return ret;
 }
 
-static int do_replace(struct kt_share *s, u32 n, int fd)
+static int do_replace(struct kt_share *s, u32 n, int fd, struct kt_share_reply *r)
 {
 	struct krx_rule *rules;
 	int ret = -ENOMEM;
 
+	rules = n <= KT_SHARE_MAX_RULES && fd >= 0 ? malloc((size_t)(n + 1) * sizeof(*rules)) : NULL;
 	if (n > KT_SHARE_MAX_RULES || fd < 0)
-		return -EINVAL;
-	rules = malloc((size_t)(n + 1) * sizeof(*rules));
-	if (rules)
+		ret = -EINVAL;
+	else if (rules)
 		ret = kt_share_read(fd, rules, (size_t)n * sizeof(*rules), 0);
-	if (!ret)
+	if (ret)
+		snprintf(r->text, sizeof(r->text), "%u rules did not arrive: %s", n, strerror(-ret));
+	else
 		ret = krx_rules_replace(s->rx, rules, n);
 	free(rules);
 	return ret;
@@ -182,7 +184,7 @@ static bool answer(struct kt_share *s, int sock, const struct kt_share_request *
 		rule_op = true;
 		break;
 	case KT_SHARE_REPLACE:
-		r.ret = do_replace(s, q->arg, fd_in);
+		r.ret = do_replace(s, q->arg, fd_in, &r);
 		rule_op = true;
 		break;
 	case KT_SHARE_STATS:

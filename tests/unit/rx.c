@@ -312,7 +312,54 @@ static void t_more_rules_than_can_be(void)
 	rx = NULL;
 }
 
+/* Adds and deletes rules, good and bad; each error's sentence must be this thread's own. */
+static void *change_rules(void *arg)
+{
+	u32 me = *(u32 *)arg;
+
+	for (u32 i = 0; i < 300; i++) {
+		struct krx_rule good = { .id = me + i, .priority = (s32)i % 3, .op = KRX_DROP };
+		struct krx_rule bad = { .id = me + i, .version = 5 };
+		char mine[32];
+
+		snprintf(mine, sizeof(mine), "rule %u:", me + i);
+		if (krx_rule_add(rx, &good, NULL) || krx_rule_delete(rx, me + i))
+			return NULL;
+		if (krx_rule_add(rx, &bad, NULL) != -EINVAL)
+			return NULL;
+		nap(10000); /* the others fail meanwhile */
+		if (!strstr(krx_why(rx), mine))
+			return NULL;
+	}
+	return arg;
+}
+
+static void t_rules_by_three_threads(void)
+{
+	u32 base[3] = { 100000, 200000, 300000 };
+	pthread_t thread[3];
+	bool all = true;
+
+	set_up(true);
+	for_ever = true;
+	for (int i = 0; i < 3; i++)
+		CHECK_EQ(pthread_create(&thread[i], NULL, change_rules, &base[i]), 0);
+	for (int i = 0; i < 200; i++)
+		krx_pump(rx);
+	for (int i = 0; i < 3; i++) {
+		void *ok;
+
+		pthread_join(thread[i], &ok);
+		all &= ok == &base[i];
+	}
+	CHECK(all);
+	CHECK_EQ(krx_rules_list(rx, NULL, NULL, 0), 1);
+	check_identity();
+	krx_close(rx);
+	rx = NULL;
+}
+
 /* TESTS */
 
 TEST_MAIN(T(t_timeouts), T(t_timeout_under_flood), T(t_moved_by_another), T(t_listeners_take_turns),
-	  T(t_ids_at_the_end_of_numbers), T(t_more_rules_than_can_be))
+	  T(t_ids_at_the_end_of_numbers), T(t_more_rules_than_can_be), T(t_rules_by_three_threads))
