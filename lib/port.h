@@ -30,6 +30,9 @@ static inline struct timespec kt_ns_timespec(u64 ns)
 {
 	u64 rem, s = kt_div_rem(ns, KT_NSEC_PER_SEC, &rem);
 
+	/* Where seconds have 32 bits, "for ever" must not become the past. */
+	if (sizeof(time_t) == 4 && s > INT32_MAX)
+		s = INT32_MAX;
 	return (struct timespec){ .tv_sec = (time_t)s, .tv_nsec = (long)rem };
 }
 
