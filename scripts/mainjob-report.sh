@@ -15,7 +15,7 @@ put() {
 	# shellcheck disable=SC2059
 	printf -v text "$@"
 	printf '%s%s' "$wipe" "$text"
-	sed $'s/\e\\[[0-9;]*m//g' <<< "$text" >&3
+	printf '%s' "$text" | sed $'s/\e\\[[0-9;]*m//g' >&3
 }
 
 # A line that the next one replaces, for people who watch.
