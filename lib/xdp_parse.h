@@ -21,6 +21,7 @@ struct parse {
 	u32 end; /* where the lengths told so far say that the packet ends */
 	u32 off; /* how far the parser has come; 0: it stopped */
 	u32 proto; /* IPv6: of the header at off */
+	u32 zero; /* for the verifier any number */
 };
 
 /* The frame as the verifier knows it, and what is said of it. */

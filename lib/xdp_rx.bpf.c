@@ -19,8 +19,8 @@ static __always_inline void *map_cell(const void *map, u32 i);
 #include "../core/classify.h"
 
 #define MAX_STEPS (1u << 20)
+#define RECORD_TRUNCATED (1u << 1) /* KT_RECORD_TRUNCATED; core/ring.h has atomics that BPF does not */
 
-/* Flags that Debian 12's headers have; kernels may know more. */
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
 const volatile struct kt_xdp_consts consts;
@@ -131,13 +131,18 @@ static long walk_step(u32 i, struct walk *w)
 	return 0;
 }
 
-/* Index of the rule, or KT_NO_RULE. */
-static __always_inline u32 find_rule(const void *map, const struct kt_xdp_set *set, const struct kt_flow *flow)
+/*
+ * Index of the rule, or KT_NO_RULE. Before Linux 6.7 the verifier looks at one round of a loop only, and
+ * takes away what that round cannot reach. So the search starts from numbers that it does not know.
+ */
+static __always_inline u32 find_rule(const void *map, const struct kt_xdp_set *set, const struct parse *p)
 {
 	struct walk w = { .img.cells = map, .actions = set->actions, .states = set->states };
 
-	if (!kt_search_begin(&w.s, &w.img, flow, 0))
+	if (!kt_search_begin(&w.s, &w.img, &p->p.flow, p->zero))
 		return KT_NO_RULE;
+	w.s.cell = *(const volatile u32 *)&p->zero;
+	w.s.best = ~*(const volatile u32 *)&p->zero;
 	bpf_loop(MAX_STEPS, walk_step, &w, 0);
 	return w.s.best;
 }
@@ -171,21 +176,32 @@ struct delivery {
 /* Record sizes: what is reserved must be a constant. Steps are small where most frames are. */
 #define WITH_SIZE(size) \
 	if (d->bytes <= (size) - sizeof(struct kt_xdp_record)) { \
-		u32 bytes = d->bytes; \
 		struct kt_xdp_record *rec = bpf_ringbuf_reserve(&ring, size, 0); \
 \
 		if (!rec) \
 			return false; \
 		fill_record(rec, ctx, a, d); \
-		__asm__ volatile("" : "+r"(bytes)); \
-		if (bytes && bytes <= (size) - sizeof(struct kt_xdp_record) && \
-		    bpf_xdp_load_bytes(ctx, d->off, rec + 1, bytes)) { \
-			rec->caplen = 0; \
-			rec->flags |= 1 << 1; \
-		} \
+		copy_bytes(rec, ctx, d, (size) - sizeof(struct kt_xdp_record)); \
 		bpf_ringbuf_submit(rec, BPF_RB_NO_WAKEUP); \
 		goto submitted; \
 	}
+
+/* max bytes at most, which the verifier of Linux 6.1 understands only as two signed comparisons. */
+static __always_inline void copy_bytes(struct kt_xdp_record *rec, struct xdp_md *ctx, const struct delivery *d, s64 max)
+{
+	s64 bytes = d->bytes;
+
+	__asm__ volatile("" : "+r"(bytes));
+	if (bytes <= 0)
+		return;
+	__asm__ volatile("" : "+r"(bytes));
+	if (bytes > max)
+		return;
+	if (bpf_xdp_load_bytes(ctx, d->off, rec + 1, (u32)bytes)) {
+		rec->caplen = 0;
+		rec->flags |= RECORD_TRUNCATED;
+	}
+}
 
 static __always_inline void fill_record(struct kt_xdp_record *rec, struct xdp_md *ctx, const struct kt_xdp_action *a,
 					const struct delivery *d)
@@ -485,7 +501,7 @@ SEC("xdp.frags") int kt_rx(struct xdp_md *ctx)
 		head = map_cell(map, 0);
 		set = head ? map_cell(map, head->n_cells) : NULL;
 		if (set && set->n_rules)
-			rule = find_rule(map, set, &s->p.flow);
+			rule = find_rule(map, set, s);
 		if (set && rule != KT_NO_RULE)
 			return act(ctx, map, set, &s->p, rule, &d);
 	}
