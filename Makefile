@@ -73,7 +73,9 @@ BPF_OBJ := $(BPF_SRC:%.bpf.c=$(BUILD)/%.bpf.o)
 LIB_OBJ := $(CORE_SRC:%.c=$(BUILD)/%.o) $(LIB_SRC:%.c=$(BUILD)/%.o)
 CLI_OBJ := $(CLI_SRC:%.c=$(BUILD)/%.o)
 
-TEST_BIN := $(patsubst %.c,$(BUILD)/%,$(sort $(filter-out $(if $(HAVE_XDP),,tests/net/engine_xdp%),$(wildcard tests/core/*.c tests/unit/*.c tests/conform/*.c tests/net/*.c))))
+# Without libbpf, tests that speak of it have nothing to link with.
+XDP_TESTS := $(if $(HAVE_XDP),,$(shell grep -lE 'bpf/|engine_xdp' tests/*/*.c))
+TEST_BIN := $(patsubst %.c,$(BUILD)/%,$(sort $(filter-out $(XDP_TESTS),$(wildcard tests/core/*.c tests/unit/*.c tests/conform/*.c tests/net/*.c))))
 TOOL_BIN := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/tools/*.c)))
 EXAMPLE_BIN := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard examples/*.c)))
 BENCH_BIN := $(patsubst %.c,$(BUILD)/%,$(sort $(filter-out %.bpf.c,$(wildcard bench/*.c))))

@@ -27,7 +27,7 @@ PRESENT = $(strip $(foreach s,$(1),$(if $(wildcard tests/$(if $(filter witness,$
 test: deps-test
 	@echo "building"
 	@$(MAKE) $(QUIET) tests
-	@$(MAKE) $(QUIET) asan tsan musl
+	@$(MAKE) $(QUIET) -k asan tsan musl || echo "some of these builds failed; their programs count as failed tests"
 	@tests/run.sh --build $(BUILD) -j 2 $(call PRESENT,$(SUITES) $(SAN_SUITES)); status=$$?; \
 		$(MAKE) $(QUIET) hand-back; exit $$status
 
