@@ -547,8 +547,86 @@ static void t_owner_that_lies(void)
 	close(event);
 }
 
+static u8 probe_frame[60];
+
+/* What a listener in another process is doing when it is killed. */
+static void be_killed(int doing, int ready)
+{
+	KTRXER_OPTS(krx_listen_opts, o);
+	struct krx_listener *l;
+	struct krx_packet p;
+	struct krx *other;
+
+	while (krx_connect(&other, path, NULL))
+		usleep(1000);
+	o.lossless = true;
+	if (doing >= 1 && krx_listen(&l, other, &o, NULL))
+		_exit(1);
+	if (doing >= 2) {
+		if (write(ready, "l", 1) != 1 || krx_next(l, &p, 30000000000ull) != 1)
+			_exit(1);
+	}
+	if (write(ready, "r", 1) != 1)
+		_exit(1);
+	if (doing == 3)
+		krx_next(l, &p, UINT64_MAX);
+	pause();
+	_exit(0);
+}
+
+/* Whatever a lossless listener in another process was doing when it was killed, it holds nobody any more. */
+static void t_killed(void)
+{
+	struct krx_rule all = { .op = KRX_CAPTURE };
+
+	for (int doing = 0; doing < 4; doing++) {
+		int ready[2], status;
+		struct krx_stats s;
+		char c = 0;
+		pid_t pid;
+
+		fresh_path();
+		CHECK_EQ(pipe2(ready, O_CLOEXEC), 0);
+		pid = fork(); /* before there are threads */
+		if (!pid)
+			be_killed(doing, ready[1]);
+		close(ready[1]);
+		CHECK_EQ(open_shared(path, NULL), 0);
+		CHECK_EQ(krx_rules_replace(rx, &all, 1), 0);
+		while (read(ready[0], &c, 1) == 1 && c != 'r') {
+			kt_mem_host_send(FAR_END, probe_frame, sizeof(probe_frame));
+			krx_pump(rx);
+		}
+		CHECK_EQ(c, 'r');
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+		CHECK(WIFSIGNALED(status));
+		check_alive(); /* its end was seen before this one was answered, or is seen soon */
+		for (int tries = 0; tries < 10000; tries++) {
+			u32 held;
+
+			pthread_mutex_lock(&rx->pump_lock);
+			held = rx->ring.n_used;
+			pthread_mutex_unlock(&rx->pump_lock);
+			if (!held)
+				break;
+			usleep(1000);
+		}
+		for (int i = 0; i < 2000; i++) /* twice the ring */
+			kt_mem_host_send(FAR_END, probe_frame, sizeof(probe_frame));
+		while (krx_pump(rx) > 0)
+			;
+		CHECK_EQ(krx_get_stats(rx, &s), 0);
+		CHECK_EQ(s.seen, 2000 + (doing >= 2));
+		CHECK_EQ(s.delivered, s.seen);
+		CHECK_EQ(s.lost_ring, 0);
+		close(ready[0]);
+		clean_up();
+	}
+}
+
 /* TESTS */
 
 TEST_MAIN(T(t_garbage), T(t_wrong_words), T(t_gone_at_once), T(t_one_client_too_many), T(t_paths), T(t_many_rules),
 	  T(t_too_much), T(t_descriptors_that_are_no_memory_files), T(t_deaf_client), T(t_never_removes_a_file),
-	  T(t_busy_owner), T(t_few_descriptors), T(t_owner_that_lies))
+	  T(t_busy_owner), T(t_few_descriptors), T(t_owner_that_lies), T(t_killed))
