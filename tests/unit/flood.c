@@ -207,7 +207,8 @@ static void check_rate(u64 num, u64 den, u32 count)
 	o.start_ns = 5000;
 	CHECK_EQ(ktx_flood(tx, &o), 0);
 	for (u32 i = 0; i < count; i++) {
-		u64 due = 5000 + (u64)((unsigned __int128)i * den * S / num);
+		/* floor(i * den * S / num) in 64 bits, as mipsel has no more */
+		u64 n = (u64)i * den, due = 5000 + n / num * S + n % num * S / num;
 
 		if (at[i] < due || at[i] > due + 100000)
 			TEST_FAIL("number %u of %llu/%llu left at %llu, due at %llu", i, (unsigned long long)num,
