@@ -367,8 +367,26 @@ static void t_longer_than_max_frame(void)
 	close_all();
 }
 
+/* An engine that knows the times of each frame has them told of each. */
+static void t_runs_share_one_call(void)
+{
+	KTRXER_OPTS(ktx_opts, o);
+	struct ktx_flood_opts f = flood(20);
+
+	reset();
+	fake_port(&fake, &fake_stepping);
+	fake_step = 1000;
+	o.max_frame = FAKE_FRAME;
+	CHECK_EQ(ktx_open(&tx, &fake, &o, NULL), 0);
+	CHECK_EQ(ktx_flood(tx, &f), 0);
+	for (u32 i = 1; i < 20; i++)
+		CHECK(at[i] > at[i - 1]);
+	check_fates(20, 0, 0);
+	close_all();
+}
+
 /* TESTS */
 
 TEST_MAIN(T(t_all_sent), T(t_none), T(t_refusals), T(t_stopped), T(t_device_gone), T(t_rates),
 	  T(t_signals_do_not_hurry), T(t_stop_while_waiting), T(t_done_may_ask_the_sender), T(t_rate_of_few_numbers),
-	  T(t_stop_while_skipping), T(t_longer_than_max_frame))
+	  T(t_stop_while_skipping), T(t_longer_than_max_frame), T(t_runs_share_one_call))
