@@ -22,8 +22,8 @@
 
 #define BATCH 64u /* frames between two flushes: a queue of 256, as veth has it, holds several */
 #define MEMORY_BYTES (4u << 20)
-#define MIN_FRAMES 1024u
-#define MAX_FRAMES 4096u /* more only fall out of the cache */
+#define MIN_FRAMES 512u
+#define MAX_FRAMES 2048u /* more only fall out of the cache */
 #define MAX_LIVE_BYTES 4096u
 
 struct kt_xdp_flood {
@@ -149,23 +149,25 @@ static int make_veth(void)
 /*
  * Entering and leaving the kernel's dispatch table of XDP programs costs two
  * grace periods, tens of ms, for every run of a program that is not in there
- * anyway. So it is attached to an interface where nothing ever arrives, in a namespace that
- * nobody else sees. Without the right to make one, runs only take longer.
+ * anyway. So it is attached to an interface where nothing ever arrives, in a
+ * namespace that nobody else sees. Without the right to make one (CAP_SYS_ADMIN) AF_XDP is
+ * faster than live frames, and the flood goes there. 0 or -EPERM.
  */
-static void keep_dispatched(struct kt_xdp_flood *f)
+static int keep_dispatched(struct kt_xdp_flood *f)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = XDP_FLAGS_DRV_MODE);
 	int back = kt_xdp_enter_new(&f->dispatch_netns_fd);
 	struct if_nameindex *all, *i;
 
 	if (back < 0)
-		return;
+		return -EPERM;
 	all = make_veth() ? NULL : if_nameindex();
 	for (i = all; i && i->if_index && f->dispatch_fd < 0; i++)
 		f->dispatch_fd = bpf_link_create(f->program_fd, (int)i->if_index, BPF_XDP, &opts);
 	if (all)
 		if_freenameindex(all);
 	kt_xdp_leave(back);
+	return f->dispatch_fd < 0 ? -EPERM : 0;
 }
 
 static int attach(struct ktrxer *port, struct kt_xdp_flood *f)
@@ -194,8 +196,7 @@ static int attach(struct ktrxer *port, struct kt_xdp_flood *f)
 		if (!f->links[n++])
 			return -errno;
 	}
-	keep_dispatched(f);
-	return 0;
+	return keep_dispatched(f);
 }
 
 int kt_xdp_flood_open(struct ktrxer *port, struct kt_txslot *slots, u32 n, u32 frame_bytes, struct ktrxer_err *err)
