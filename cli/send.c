@@ -8,8 +8,6 @@
 #include "signals.h"
 #include "status.h"
 
-#define LEAD_NS 20000000ull /* from the start of the run to the first frame: everything is in place by then */
-
 static const struct opt options[] = {
 	{ "rate", 'r', OPT_RATE(struct send_config, rate), "RATE", "frames per second", .group = "When" },
 	{ "bit-rate", 0, OPT_BITRATE(struct send_config, bit_rate), "RATE",
@@ -99,7 +97,7 @@ static u64 start_time(const struct send_config *c, struct ktrxer *port)
 	struct ktrxer_info info;
 
 	if (!c->start)
-		return ktrxer_now(port) + LEAD_NS;
+		return ktrxer_now(port) + SEND_LEAD_NS;
 	ktrxer_get_info(port, &info);
 	return ktrxer_convert(port, c->start, KTRXER_CLOCK_REALTIME, info.clock);
 }

@@ -15,6 +15,8 @@ enum send_truncated {
 	SEND_TRUNCATED_SKIP = 2,
 };
 
+#define SEND_LEAD_NS 20000000ull /* from the start of the run to the first frame: everything is in place by then */
+
 struct send_config {
 	struct common common;
 	/* when */

@@ -55,6 +55,14 @@ static int open_sender(struct run *run, struct ktrxer_err *err)
 	return ktx_open(&run->tx, run->port, &o, err);
 }
 
+/* Opening a sender may take long; without a time of one's own the schedule begins behind it. */
+static int set_start(struct run *run)
+{
+	struct send_plan *p = run->p;
+
+	return p->c->start ? CLI_OK : send_plan_init(p, p->frames, p->c, ktrxer_now(run->port) + SEND_LEAD_NS);
+}
+
 static void show_status(struct run *run)
 {
 	char a[UNIT_CHARS], b[UNIT_CHARS];
@@ -238,7 +246,9 @@ int send_run(struct send_result *r, struct send_plan *p, struct ktrxer *port, st
 	run = (struct run){ .r = r, .p = p, .port = port, .out = p->c->each ? out : NULL };
 	if (open_sender(&run, &err))
 		return cli_fail_err(&err, NULL);
-	code = finish(&run, run_schedule(&run));
+	code = set_start(&run);
+	if (!code)
+		code = finish(&run, run_schedule(&run));
 	ktx_close(run.tx);
 	return code;
 }
@@ -288,6 +298,11 @@ int send_flood(struct send_result *r, struct send_plan *p, struct ktrxer *port)
 	run = (struct run){ .r = r, .p = p, .port = port };
 	if (open_sender(&run, &err))
 		return cli_fail_err(&err, NULL);
+	code = set_start(&run);
+	if (code) {
+		ktx_close(run.tx);
+		return code;
+	}
 	run.stop_ns = p->c->duration ? p->start_ns + p->c->duration : 0;
 	o.count = p->total;
 	o.max_frame = p->frames->max_len < run.max_frame ? p->frames->max_len : run.max_frame;
