@@ -359,7 +359,29 @@ static void t_rules_by_three_threads(void)
 	rx = NULL;
 }
 
+/* A rule that stays has used up what it has used up, whatever comes beside it. */
+static void t_quota_outlives_a_change(void)
+{
+	struct krx_rule r[2] = { { .id = 7, .op = KRX_CAPTURE, .quota_pkts = 5 }, { .id = 8, .priority = -1 } };
+	struct krx_stats s;
+
+	set_up(false);
+	CHECK_EQ(krx_rules_replace(rx, r, 1), 0);
+	feed(3);
+	krx_pump(rx);
+	CHECK_EQ(krx_rules_replace(rx, r, 2), 0);
+	feed(10);
+	krx_pump(rx);
+	krx_get_stats(rx, &s);
+	CHECK_EQ(s.delivered, 5);
+	CHECK_EQ(s.passed, 8);
+	check_identity();
+	krx_close(rx);
+	rx = NULL;
+}
+
 /* TESTS */
 
 TEST_MAIN(T(t_timeouts), T(t_timeout_under_flood), T(t_moved_by_another), T(t_listeners_take_turns),
-	  T(t_ids_at_the_end_of_numbers), T(t_more_rules_than_can_be), T(t_rules_by_three_threads))
+	  T(t_ids_at_the_end_of_numbers), T(t_more_rules_than_can_be), T(t_rules_by_three_threads),
+	  T(t_quota_outlives_a_change))

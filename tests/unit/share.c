@@ -625,8 +625,35 @@ static void t_killed(void)
 	}
 }
 
+/* A listener is told that the owner has gone, and what it could not take before is counted. */
+static void t_owner_goes(void)
+{
+	struct krx_listener *l;
+	struct krx_packet p;
+	struct krx *other;
+	struct krx_stats s;
+
+	set_up();
+	CHECK_EQ(krx_connect(&other, path, NULL), 0);
+	CHECK_EQ(krx_listen(&l, other, NULL, NULL), 0);
+	CHECK_EQ(krx_next(l, &p, 1000000), 0);
+	kt_mem_set_rx_room(END, 2);
+	for (int i = 0; i < 5; i++)
+		kt_mem_host_send(FAR_END, probe_frame, sizeof(probe_frame));
+	krx_pump(rx);
+	CHECK_EQ(krx_get_stats(other, &s), 0);
+	CHECK_EQ(s.seen, 5);
+	CHECK_EQ(s.lost_engine, 3);
+	krx_close(rx);
+	rx = NULL;
+	CHECK_EQ(krx_next(l, &p, UINT64_MAX), -EPIPE);
+	krx_unlisten(l);
+	krx_close(other);
+	clean_up();
+}
+
 /* TESTS */
 
 TEST_MAIN(T(t_garbage), T(t_wrong_words), T(t_gone_at_once), T(t_one_client_too_many), T(t_paths), T(t_many_rules),
 	  T(t_too_much), T(t_descriptors_that_are_no_memory_files), T(t_deaf_client), T(t_never_removes_a_file),
-	  T(t_busy_owner), T(t_few_descriptors), T(t_owner_that_lies), T(t_killed))
+	  T(t_busy_owner), T(t_few_descriptors), T(t_owner_that_lies), T(t_killed), T(t_owner_goes))
