@@ -140,10 +140,13 @@ capacity() {
 			printf "%.3f\n", (14 + 20 + 8 + 1400 + 24) * 8e3 / (t[s + 1] - t[s]) }' | quantile 500
 }
 
-# our_rsts NAME: RSTs that left the prober while this run went on
+# our_rsts NAME: RSTs that left the prober while this run went on: until the last frame that it sent or received.
+# Later ones are the host's own, to SYN-ACKs that a target repeats when nobody scans any more.
 our_rsts() {
+	local last
+	last=$(tcpdump -ttnr "$out/$1.pcapng" 2> /dev/null | awk 'END { print $1 }')
 	tcpdump -ttnr "$out/far.pcap" 'src 10.7.0.2 and tcp[tcpflags] & tcp-rst != 0' 2> /dev/null |
-		awk -v from="${began[$1]}" -v to="${over[$1]}" '$1 >= from && $1 <= to' | wc -l
+		awk -v from="${began[$1]}" -v to="$last" '$1 >= from && $1 <= to' | wc -l
 }
 
 findings() {

@@ -37,7 +37,7 @@ wait_for 15 in_ns prober ping -c 1 -W 1 10.7.9.1 || die "the narrow path carries
 wait_for 15 in_ns prober ping -c 1 -W 1 fd07::1
 ready=$SECONDS
 
-declare -A began over
+declare -A began
 # probe NAME TITLE OPTION...: one run; its files are OUT/NAME.{jsonl,csv,pcapng} and so on.
 probe() {
 	local name=$1 title=$2
@@ -47,7 +47,6 @@ probe() {
 	began[$name]=$EPOCHREALTIME
 	in_ns prober "$KT" probe --status no --results "$out/$name.jsonl" --csv "$out/$name.csv" \
 		--write "$out/$name.pcapng" --meta "$out/$name.meta.json" "$@" > "$out/$name.txt" 2>&1
-	over[$name]=$EPOCHREALTIME
 }
 
 P=(-i p0)
