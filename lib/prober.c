@@ -140,7 +140,7 @@ static bool is_over(const struct kt_prober *p, u64 now)
 static int loop(struct kt_prober *p, struct ktrxer_err *err)
 {
 	for (;;) {
-		u64 wake, now;
+		u64 wake, now, retried;
 		int ret;
 
 		if (kt_prober_stopping(p))
@@ -152,13 +152,15 @@ static int loop(struct kt_prober *p, struct ktrxer_err *err)
 			ktx_run(p->tx, 0);
 		kt_prober_completions(p);
 		now = ktrxer_now(p->port);
+		retried = p->st.retried;
 		/* What arrived in time is heard first, however long all that took. */
 		ret = kt_prober_receive(p, 0);
 		if (ret >= 0)
 			kt_prober_expire(p, now);
 		if (is_over(p, now))
 			return 0;
-		ret = kt_prober_receive(p, sleep_ns(p, now, wake));
+		/* New retries are submitted first. */
+		ret = kt_prober_receive(p, p->st.retried == retried ? sleep_ns(p, now, wake) : 0);
 		if (ret < 0)
 			return kt_err(err, -ret, "receiving on \"%s\" failed: %s", p->port->ifname, krx_why(p->rx));
 	}

@@ -18,6 +18,7 @@ struct kt_prober_job {
 	u64 number;
 	u32 round;
 	u8 tries;
+	u64 due_ns; /* a retry: not before, on the launch clock */
 };
 
 struct kt_prober {
@@ -53,6 +54,7 @@ struct kt_prober {
 	u64 last_launch_ns; /* when the cool-down begins */
 	u64 next_launch_ns; /* of the next probe, drawn but not used yet */
 	bool has_next_launch;
+	u64 shift_ns; /* how much later than its beginning says the schedule runs: it waited for retries */
 	struct ktx_probe batch[KT_PROBER_SUBMIT]; /* made, not yet taken by the sender */
 	u32 n_batch;
 	u8 *buf; /* their frames, max_frame bytes each, and one more for rebuilding */
@@ -69,9 +71,11 @@ struct kt_prober {
 /* The next probe to be made; false when there is none (now, or ever: given_out). */
 bool kt_prober_next_job(struct kt_prober *p, struct kt_prober_job *job);
 /* Puts an unanswered probe back in line; false when its tries are used up. */
-bool kt_prober_retry(struct kt_prober *p, const struct kt_probe_entry *e);
+bool kt_prober_retry(struct kt_prober *p, const struct kt_probe_entry *e, u64 now_ns);
 /* Draws the next launch time if none is drawn; false: the times are used up. The first fixes the start. */
 bool kt_prober_draw_launch(struct kt_prober *p);
+/* Takes the drawn time for this job; 0: at once. */
+u64 kt_prober_take_launch(struct kt_prober *p, const struct kt_prober_job *job);
 struct kt_probe_entry *kt_prober_add(struct kt_prober *p, const struct kt_prober_job *job);
 /* Writes the frame of an entry, the same whenever it is asked. Its length, or -errno. */
 int kt_prober_render(struct kt_prober *p, const struct kt_probe_entry *e, u8 *buf, struct ktrxer_err *err);

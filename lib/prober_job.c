@@ -6,6 +6,7 @@
 #include "prober_impl.h"
 
 #define START_NS 2000000ull /* from the first probe being made to its launch */
+#define RETRY_NS 1000000ull /* from the decision to probe again to the launch, which can be exact then */
 
 /* --- What is next --------------------------------------------------------------- */
 
@@ -16,7 +17,7 @@ static bool next_frame(struct kt_prober *p, struct kt_prober_job *job)
 	if (p->o.rounds && round >= p->o.rounds)
 		return false;
 	p->frame++;
-	*job = (struct kt_prober_job){ at, (u32)round, 0 };
+	*job = (struct kt_prober_job){ at, (u32)round, 0, 0 };
 	return true;
 }
 
@@ -32,7 +33,7 @@ static bool next_target(struct kt_prober *p, struct kt_prober_job *job)
 		if (!kt_walk_next(p->o.walk, &number))
 			return false;
 	}
-	*job = (struct kt_prober_job){ number, p->round, 0 };
+	*job = (struct kt_prober_job){ number, p->round, 0, 0 };
 	return true;
 }
 
@@ -49,14 +50,14 @@ bool kt_prober_next_job(struct kt_prober *p, struct kt_prober_job *job)
 	return !p->given_out;
 }
 
-bool kt_prober_retry(struct kt_prober *p, const struct kt_probe_entry *e)
+bool kt_prober_retry(struct kt_prober *p, const struct kt_probe_entry *e, u64 now_ns)
 {
 	u32 at = (p->again_head + p->again_n) & p->out.mask;
 
 	if (e->tries >= p->o.retries || p->again_n > p->out.mask || p->stopping ||
 	    (p->o.times && p->next_time >= p->o.n_times))
 		return false;
-	p->again[at] = (struct kt_prober_job){ e->number, e->round, (u8)(e->tries + 1) };
+	p->again[at] = (struct kt_prober_job){ e->number, e->round, (u8)(e->tries + 1), now_ns + RETRY_NS };
 	p->again_n++;
 	p->st.retried++;
 	return true;
@@ -80,9 +81,26 @@ bool kt_prober_draw_launch(struct kt_prober *p)
 		p->next_launch_ns = p->base_ns + p->o.times[p->next_time++];
 	} else {
 		p->next_launch_ns = kt_pace_next(&p->pace);
+		p->next_launch_ns += p->next_launch_ns ? p->shift_ns : 0;
 	}
 	p->has_next_launch = true;
 	return true;
+}
+
+/*
+ * A turn that passed before there was anything to probe again is no time for which a retry could be late: its own
+ * time counts. Where only retries are left, the schedule goes on from there, so that its gaps hold.
+ */
+u64 kt_prober_take_launch(struct kt_prober *p, const struct kt_prober_job *job)
+{
+	u64 at = p->next_launch_ns;
+
+	p->has_next_launch = false;
+	if (!at || at >= job->due_ns)
+		return at;
+	if (p->given_out)
+		p->shift_ns += job->due_ns - at;
+	return job->due_ns;
 }
 
 /* --- Frames ------------------------------------------------------------------------ */

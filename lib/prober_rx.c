@@ -189,7 +189,7 @@ void kt_prober_expire(struct kt_prober *p, u64 now_ns)
 			continue;
 		p->waiting--;
 		kt_prober_event_of(&ev, KT_PROBER_LOST, e);
-		if (kt_prober_retry(p, e))
+		if (kt_prober_retry(p, e, now_ns))
 			ev.kind = KT_PROBER_RETRY;
 		else
 			p->st.lost++;

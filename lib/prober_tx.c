@@ -32,6 +32,7 @@ static bool make(struct kt_prober *p, const struct kt_prober_job *job)
 	u8 *frame = p->buf + (size_t)p->n_batch * p->max_frame;
 	struct kt_probe_entry *e = kt_prober_add(p, job);
 	struct ktrxer_err err = { 0 };
+	u64 launch_ns;
 	int len;
 
 	/* Its turn passes even when there is no way to its target. */
@@ -42,8 +43,8 @@ static bool make(struct kt_prober *p, const struct kt_prober_job *job)
 		p->again_n = 0;
 		return false;
 	}
-	p->has_next_launch = false;
-	e->scheduled_ns = p->next_launch_ns ? p->next_launch_ns : ktrxer_now(p->port);
+	launch_ns = kt_prober_take_launch(p, job);
+	e->scheduled_ns = launch_ns ? launch_ns : ktrxer_now(p->port);
 	len = kt_prober_render(p, e, frame, &err);
 	if (len < 0) {
 		kt_prober_no_path(p, e, &err);
@@ -53,7 +54,7 @@ static bool make(struct kt_prober *p, const struct kt_prober_job *job)
 		.frame = frame,
 		.len = (u32)len,
 		.id = e->seq,
-		.launch_ns = p->next_launch_ns,
+		.launch_ns = launch_ns,
 		.window_ns = p->o.window_ns,
 		.max_attempts = p->o.max_attempts,
 		.retry_ns = p->o.retry_ns,
