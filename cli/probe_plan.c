@@ -395,6 +395,6 @@ void probe_plan_text(const struct probe_run *r, char *buf, size_t cap)
 	else
 		snprintf(when, sizeof(when), "%s%s", unit_si(t, planned_rate(p), "probes/s"),
 			 p->kind == KT_PACE_POISSON ? " on average (Poisson)" : "");
-	snprintf(buf, cap, "%s to %s %s%s, %s", r->o.n_frames ? "frames" : kinds[r->c->kind],
+	snprintf(buf, cap, "%s%s%s %s%s, %s", r->o.n_frames ? "" : kinds[r->c->kind], r->o.n_frames ? "" : " to ",
 		 unit_count(n, r->n_targets), r->o.n_frames ? "frame" : "target", r->n_targets == 1 ? "" : "s", when);
 }

@@ -89,6 +89,8 @@ is "deny wins" "10.0.0.1 10.0.0.4" "$(dry --deny 10.0.0.2-3 --allow 10.0.0.0/29 
 is "a dry run shows the frame" "0800" "$(dry 10.0.0.1 | jq -r '.frame[24:28]')"
 is "frames of one's own in turn" "ffffffffffff0200000000010806 ffffffffffff0200000000010807 ffffffffffff0200000000010806 ffffffffffff0200000000010807" \
 	"$(dry -c 2 --hex ffffffffffff0200000000010806 --hex ffffffffffff0200000000010807 | jq -r .frame | xargs)"
+is "frames of one's own in words" "would send 2 frames, one every 10.0 ms" \
+	"$("$kt" probe --dry-run --hex ffffffffffff0200000000010806 --hex ffffffffffff0200000000010807 | head -1)"
 
 # On a wire in memory nobody answers: all counts and exit codes without root.
 "$kt" probe -i mem:cli/0 --json -c 3 -I 10ms --csv "$tmp/csv" --meta "$tmp/meta" -w "$tmp/w.pcapng" 192.0.2.7 > "$tmp/out"
