@@ -22,6 +22,12 @@ static u64 missing(const struct kt_prober_stats *st)
 	return st->sent > st->answered ? st->sent - st->answered : 0;
 }
 
+/* Packets among which answers may have been: the network did not lose those. */
+static u64 missed(const struct kt_prober_stats *st)
+{
+	return st->rx.lost_ring + st->rx.lost_engine;
+}
+
 static double percent(u64 part, u64 whole)
 {
 	return whole ? 100.0 * (double)part / (double)whole : 0;
@@ -61,6 +67,9 @@ static void answer_rows(struct table *t, const struct kt_prober_stats *st)
 			table_row(t, "  %s\t%s\t", ktrxer_answer_name((enum ktrxer_answer)i),
 				  unit_count(a, st->kinds[i]));
 	table_row(t, "lost\t%s\t%.2f %%", unit_count(a, missing(st)), percent(missing(st), st->sent));
+	if (missed(st))
+		table_row(t, "  by ourselves\t%s\tpackets came and found no room: up to so many answers among the lost",
+			  unit_count(a, missed(st)));
 	if (st->duplicates)
 		table_row(t, "duplicates\t%s\t", unit_count(a, st->duplicates));
 	if (st->too_late)
@@ -72,9 +81,6 @@ static void answer_rows(struct table *t, const struct kt_prober_stats *st)
 		table_row(t, "not ours\t%s\tpackets that answer none of these probes", unit_count(a, st->strangers));
 	if (st->evicted)
 		table_row(t, "given up\t%s\tbefore the timeout: too many were open", unit_count(a, st->evicted));
-	if (st->rx.lost_ring + st->rx.lost_engine)
-		table_row(t, "not seen\t%s\tpackets for which there was no room",
-			  unit_count(a, st->rx.lost_ring + st->rx.lost_engine));
 }
 
 static void distribution(struct out *out, const char *what, const struct kt_histogram *h, bool bars)
@@ -115,7 +121,7 @@ void probe_report_status(struct probe_run *r)
 	status_show("sent %s%s  answered %s (%.1f %%)  duplicates %s  failed %" PRIu64 "  late %" PRIu64
 		    "  lost by us %" PRIu64 "  %s",
 		    unit_count(b, st.sent), of, unit_count(c, st.answered), percent(st.answered, st.sent),
-		    unit_count(d, st.duplicates), st.failed, st.late, st.rx.lost_ring + st.rx.lost_engine,
+		    unit_count(d, st.duplicates), st.failed, st.late, missed(&st),
 		    seconds(&st) > 0 ? unit_si(a, (double)st.sent / seconds(&st), "pps") : "");
 }
 
@@ -142,6 +148,7 @@ static void put_counts(struct json *j, const struct kt_prober_stats *st)
 		json_u64(j, ktrxer_answer_name((enum ktrxer_answer)i), st->kinds[i]);
 	json_end(j);
 	json_u64(j, "lost", missing(st));
+	json_u64(j, "lost_by_ourselves", missed(st));
 	json_double(j, "loss_ratio", percent(missing(st), st->sent) / 100);
 	json_u64(j, "duplicates", st->duplicates);
 	json_u64(j, "too_late", st->too_late);

@@ -133,6 +133,15 @@ matches "no carrier: a sentence" "$(cat "$T/out")" 'not sent: no path to 10.9.0.
 ip -n "$(name_of b)" link set b0 up
 wait_for 10 in_ns a ping -c1 -W1 10.9.0.2
 
+# Answers that come while nobody reads are not taken for targets that do not answer.
+in_ns_bg pid a "$KT" probe -i a0 --engine packet -c 2 -I 10s --fifo 0 --json 10.9.0.2 > "$T/out"
+wait_for 10 grep -q '"answer"' "$T/out"
+kill -STOP "$pid"
+in_ns b "$KT" send -i b0 --engine packet --fast --loop 50000 -q "$T/own.pcapng"
+kill -CONT "$pid"
+stop "$pid"
+between "what we lost ourselves is told beside the lost" "$(summary .lost_by_ourselves)" 1 300000
+
 # Frames of one's own: an ARP request.
 mac=$(mac_of a a0 | tr -d :)
 probe --hex "ffffffffffff${mac}08060001080006040001${mac}0a0900010000000000000a090002" -c 2 -I 10ms

@@ -96,7 +96,7 @@ is "frames of one's own in words" "would send 2 frames, one every 10.0 ms" \
 "$kt" probe -i mem:cli/0 --json -c 3 -I 10ms --csv "$tmp/csv" --meta "$tmp/meta" -w "$tmp/w.pcapng" 192.0.2.7 > "$tmp/out"
 is "nobody answers: exit code" 1 $?
 is "nobody answers: told of each" "run lost lost lost summary" "$(jq -r .type "$tmp/out" | xargs)"
-is "nobody answers: counted" "3 0 3 1" "$(jq -r 'select(.type == "summary") | "\(.sent) \(.answered) \(.lost) \(.loss_ratio)"' "$tmp/out")"
+is "nobody answers: counted" "3 0 3 0 1" "$(jq -r 'select(.type == "summary") | "\(.sent) \(.answered) \(.lost) \(.lost_by_ourselves) \(.loss_ratio)"' "$tmp/out")"
 is "nobody answers: launched exactly" "0 0 0" "$(jq -r 'select(.type == "lost") | .launch_ns - .scheduled_ns' "$tmp/out" | xargs)"
 is "nobody answers: as CSV" "4 lines of 20 fields" "$(awk -F, '{ f[NF]++ } END { for (i in f) printf "%d lines of %d fields", f[i], i }' "$tmp/csv")"
 is "nobody answers: the metadata" '"probe" 3' "$(jq -r '"\"\(.command)\" \(.summary.sent)"' "$tmp/meta")"
