@@ -28,7 +28,7 @@ __attribute__((format(printf, 3, 4))) static int wrong(struct optset *set, const
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	snprintf(set->why, sizeof(set->why), "%.80s:%u: %.400s", at->name, at->line, text);
+	snprintf(set->why, sizeof(set->why), "%s:%u: %s", at->name, at->line, text);
 	return -EINVAL;
 }
 

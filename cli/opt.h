@@ -104,7 +104,7 @@ struct optset {
 	u8 source[OPT_MAX]; /* enum opt_source */
 	const char *const *exclusive;
 	char *file[2]; /* texts of config files, which values point into; freed by opt_free() */
-	char why[512]; /* the sentence for the last -EINVAL, without the name of the program */
+	char why[4800]; /* room for a path; the sentence for the last -EINVAL, without the name of the program */
 };
 
 /* Adds rows behind those there are. */

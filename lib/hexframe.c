@@ -40,10 +40,10 @@ static int read_group(struct reader *r, const char **text)
 
 	for (; digit(c[0]) >= 0; c += 2) {
 		if (digit(c[1]) < 0)
-			return kt_err(r->err, EINVAL, "%.100s:%u: \"%.*s\" has an odd number of hex digits", r->name,
+			return kt_err(r->err, EINVAL, "%.300s:%u: \"%.*s\" has an odd number of hex digits", r->name,
 				      r->line, (int)(c + 1 - *text > 40 ? 40 : c + 1 - *text), *text);
 		if (r->n == r->cap)
-			return kt_err(r->err, EMSGSIZE, "%.100s:%u: the frame is longer than %u bytes", r->name,
+			return kt_err(r->err, EMSGSIZE, "%.300s:%u: the frame is longer than %u bytes", r->name,
 				      r->line, r->cap);
 		r->frame[r->n++] = (u8)(digit(c[0]) << 4 | digit(c[1]));
 	}
@@ -64,7 +64,7 @@ static int read_plain(struct reader *r, const char *c)
 		if (!*c || *c == '#')
 			return 0;
 		if (digit(*c) < 0)
-			return kt_err(r->err, EINVAL, "%.100s:%u: \"%.20s\" is not hexadecimal", r->name, r->line, c);
+			return kt_err(r->err, EINVAL, "%.300s:%u: \"%.20s\" is not hexadecimal", r->name, r->line, c);
 		ret = read_group(r, &c);
 	}
 	return ret;
@@ -87,9 +87,9 @@ static int read_dump(struct reader *r, const char *c, bool until_bar)
 				c++;
 	}
 	if (*c && !is_blank(*c) && *c != '#' && !(until_bar && *c == '|'))
-		return kt_err(r->err, EINVAL, "%.100s:%u: \"%.20s\" is not hexadecimal", r->name, r->line, c);
+		return kt_err(r->err, EINVAL, "%.300s:%u: \"%.20s\" is not hexadecimal", r->name, r->line, c);
 	if (r->n == before && !until_bar)
-		return kt_err(r->err, EINVAL, "%.100s:%u: no bytes behind the offset", r->name, r->line);
+		return kt_err(r->err, EINVAL, "%.300s:%u: no bytes behind the offset", r->name, r->line);
 	return 0;
 }
 
@@ -130,12 +130,12 @@ static int read_line(struct reader *r, const char *c, bool *in_dump)
 	if (!*c || *c == '#')
 		return 0;
 	if (is_headline(c))
-		return r->n ? kt_err(r->err, EINVAL, "%.100s:%u: a second frame begins; one is allowed here", r->name,
+		return r->n ? kt_err(r->err, EINVAL, "%.300s:%u: a second frame begins; one is allowed here", r->name,
 				     r->line)
 			    : 0;
 	if (!is_offset(c, &offset, &rest, &until_bar) || (until_bar && !*in_dump && offset)) {
 		if (*in_dump)
-			return kt_err(r->err, EINVAL, "%.100s:%u: a line without an offset within a dump", r->name,
+			return kt_err(r->err, EINVAL, "%.300s:%u: a line without an offset within a dump", r->name,
 				      r->line);
 		return read_plain(r, c);
 	}
@@ -143,8 +143,8 @@ static int read_line(struct reader *r, const char *c, bool *in_dump)
 	if (offset != r->n)
 		return kt_err(
 			r->err, EINVAL,
-			offset ? "%.100s:%u: offset 0x%x, but 0x%x bytes were read before"
-			       : "%.100s:%u: offset 0x%x again: a second frame begins after 0x%x bytes; one is allowed",
+			offset ? "%.300s:%u: offset 0x%x, but 0x%x bytes were read before"
+			       : "%.300s:%u: offset 0x%x again: a second frame begins after 0x%x bytes; one is allowed",
 			r->name, r->line, offset, r->n);
 	return *rest && c[8] ? read_dump(r, rest, until_bar) : 0;
 }
@@ -163,7 +163,7 @@ int kt_hexframe_parse(u8 *frame, u32 cap, const char *text, const char *name, st
 		r.line++;
 		text += n + (text[n] == '\n');
 		if (n >= sizeof(line) && *text)
-			return kt_err(err, EINVAL, "%.100s:%u: the line is longer than %zu characters", name, r.line,
+			return kt_err(err, EINVAL, "%.300s:%u: the line is longer than %zu characters", name, r.line,
 				      sizeof(line) - 1);
 		if (n < sizeof(line)) {
 			memcpy(line, c, n);
@@ -175,7 +175,7 @@ int kt_hexframe_parse(u8 *frame, u32 cap, const char *text, const char *name, st
 			return ret;
 	}
 	if (r.n < MIN_FRAME)
-		return kt_err(err, EINVAL, "%.100s: %u bytes are too few for an Ethernet frame: its header has 14",
+		return kt_err(err, EINVAL, "%.300s: %u bytes are too few for an Ethernet frame: its header has 14",
 			      name, r.n);
 	return (int)r.n;
 }
@@ -190,18 +190,18 @@ int kt_hexframe_read(u8 *frame, u32 cap, const char *path, struct ktrxer_err *er
 	int ret;
 
 	if (!f)
-		return kt_err(err, errno, "%.180s: %s", path, strerror(errno));
+		return kt_err(err, errno, "%.300s: %s", path, strerror(errno));
 	text = malloc(MAX_TEXT + 1);
 	n = text ? fread(text, 1, MAX_TEXT, f) : 0;
 	if (!text) {
 		ret = kt_err(err, ENOMEM, "no memory to read %.180s", name);
 	} else if (ferror(f)) {
-		ret = kt_err(err, errno ? errno : EIO, "%.180s: %s", name, strerror(errno));
+		ret = kt_err(err, errno ? errno : EIO, "%.300s: %s", name, strerror(errno));
 	} else if (n == MAX_TEXT) {
-		ret = kt_err(err, EMSGSIZE, "%.180s: more than 1 MiB of text is no frame", name);
+		ret = kt_err(err, EMSGSIZE, "%.300s: more than 1 MiB of text is no frame", name);
 	} else {
 		text[n] = 0;
-		ret = strlen(text) < n ? kt_err(err, EINVAL, "%.180s: holds a zero byte: not a text file", name)
+		ret = strlen(text) < n ? kt_err(err, EINVAL, "%.300s: holds a zero byte: not a text file", name)
 				       : kt_hexframe_parse(frame, cap, text, name, err);
 	}
 	free(text);

@@ -30,24 +30,24 @@ static int open_pcap(struct kt_pcapfile *f, struct ktrxer_err *err)
 	if (strcmp(f->path, "-")) {
 		stream = fopen(f->path, "rbe");
 		if (!stream)
-			return kt_err(err, errno, "%.180s: %s", f->name, strerror(errno));
+			return kt_err(err, errno, "%.300s: %s", f->name, strerror(errno));
 	}
 	if (!fstat(fileno(stream), &st) && S_ISREG(st.st_mode) && !st.st_size) {
 		if (stream != stdin)
 			fclose(stream);
-		return kt_err(err, EINVAL, "%.180s: the file is empty, not a capture", f->name);
+		return kt_err(err, EINVAL, "%.300s: the file is empty, not a capture", f->name);
 	}
 	f->pcap = pcap_fopen_offline_with_tstamp_precision(stream, PCAP_TSTAMP_PRECISION_NANO, why);
 	if (!f->pcap) {
 		if (stream != stdin)
 			fclose(stream);
-		return kt_err(err, EINVAL, "%.110s: not a capture that can be read: %.100s", f->name, why);
+		return kt_err(err, EINVAL, "%.300s: not a capture that can be read: %.100s", f->name, why);
 	}
 	link = pcap_datalink(f->pcap);
 	f->number = 0;
 	if (link == DLT_EN10MB)
 		return 0;
-	kt_err(err, EINVAL, "%.150s: its link type is %.30s; only Ethernet frames can be used", f->name,
+	kt_err(err, EINVAL, "%.300s: its link type is %.30s; only Ethernet frames can be used", f->name,
 	       pcap_datalink_val_to_name(link) ? pcap_datalink_val_to_name(link) : "unknown");
 	pcap_close(f->pcap);
 	f->pcap = NULL;
@@ -98,7 +98,7 @@ int kt_pcapfile_next(struct kt_pcapfile *f, struct kt_pcapfile_packet *p, struct
 		return 0;
 	f->number++;
 	if (ret != 1)
-		return kt_err(err, EINVAL, "%.100s: record %" PRIu64 ": %.110s", f->name, f->number,
+		return kt_err(err, EINVAL, "%.300s: record %" PRIu64 ": %.110s", f->name, f->number,
 			      pcap_geterr(f->pcap));
 	p->data = data;
 	p->caplen = h->caplen;
@@ -122,7 +122,7 @@ int kt_pcapfile_rewind(struct kt_pcapfile *f, struct ktrxer_err *err)
 int kt_pcapfile_open(struct kt_pcapfile **f, const char *path, struct ktrxer_err *err)
 {
 	*f = NULL;
-	return kt_err(err, EOPNOTSUPP, "%.120s: this build cannot read captures: it was made without libpcap", path);
+	return kt_err(err, EOPNOTSUPP, "%.300s: this build cannot read captures: it was made without libpcap", path);
 }
 
 void kt_pcapfile_close(struct kt_pcapfile *f)

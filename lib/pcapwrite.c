@@ -67,8 +67,8 @@ static int fail(struct kt_pcapwrite *w, int code, size_t out, struct ktrxer_err 
 	w->written += whole;
 	w->b.n = 0;
 	if (out != whole && ftruncate(w->fd, (off_t)w->written) && errno != EINVAL && errno != EBADF)
-		return kt_err(err, code, "%.120s: %s; its last record is cut off", w->name, strerror(code));
-	return kt_err(err, code, "%.120s: %s; what was written before is whole", w->name, strerror(code));
+		return kt_err(err, code, "%.300s: %s; its last record is cut off", w->name, strerror(code));
+	return kt_err(err, code, "%.300s: %s; what was written before is whole", w->name, strerror(code));
 }
 
 int kt_pcapwrite_flush(struct kt_pcapwrite *w, struct ktrxer_err *err)
@@ -99,7 +99,7 @@ static int room(struct kt_pcapwrite *w, size_t bytes, struct ktrxer_err *err)
 	if (!ret && w->b.n + bytes > BUFFER_BYTES)
 		ret = kt_pcapwrite_flush(w, err);
 	if (!ret && !kt_blocks_reserve(&w->b, bytes))
-		ret = kt_err(err, ENOMEM, "%.120s: no memory for a record of %zu bytes", w->name, bytes);
+		ret = kt_err(err, ENOMEM, "%.300s: no memory for a record of %zu bytes", w->name, bytes);
 	return ret;
 }
 
@@ -118,7 +118,7 @@ static int open_file(struct kt_pcapwrite *w, const char *path, struct ktrxer_err
 		return kt_err(err, ENOMEM, "no memory to write %.180s", path);
 	w->fd = is_stdout ? STDOUT_FILENO : open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	if (w->fd < 0)
-		return kt_err(err, errno, "%.180s: %s", path, strerror(errno));
+		return kt_err(err, errno, "%.300s: %s", path, strerror(errno));
 	w->error = 0;
 	w->written = 0;
 	w->b.n = 0;
@@ -132,7 +132,7 @@ static int close_file(struct kt_pcapwrite *w, struct ktrxer_err *err)
 	int ret = kt_pcapwrite_flush(w, err);
 
 	if (w->fd >= 0 && w->fd != STDOUT_FILENO && close(w->fd) && !ret)
-		ret = kt_err(err, errno, "%.180s: %s", w->name, strerror(errno));
+		ret = kt_err(err, errno, "%.300s: %s", w->name, strerror(errno));
 	w->fd = -1;
 	return told ? 0 : ret;
 }
@@ -299,7 +299,7 @@ int kt_pcapwrite_packet(struct kt_pcapwrite *w, const struct kt_pcapwrite_packet
 		return 0;
 	}
 	if (p->interface >= w->n_interfaces)
-		return kt_err(err, EINVAL, "%.120s: interface %u was never described", w->name, p->interface);
+		return kt_err(err, EINVAL, "%.300s: interface %u was never described", w->name, p->interface);
 	kt_blocks_begin(&w->b, ENHANCED_PACKET);
 	kt_blocks_put32(&w->b, p->interface);
 	kt_blocks_put32(&w->b, (u32)(p->stamp_ns >> 32));

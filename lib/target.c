@@ -34,7 +34,7 @@ int kt_targets_add(struct kt_targets *t, enum kt_target_list list, const char *t
 	span = kt_u128_sub(i.last, i.first);
 	if (list == KT_TARGET_INCLUDE && span.hi)
 		return kt_err(err, ERANGE,
-			      "%.120s%s\"%.60s\": more than 2^64 addresses; the largest IPv6 prefix is /64",
+			      "%.300s%s\"%.60s\": more than 2^64 addresses; the largest IPv6 prefix is /64",
 			      where ? where : "", where ? ": " : "", text);
 	if (kt_intervals_add(&t->lists[list], &i))
 		return kt_err(err, ENOMEM, "no memory for the list of targets");
@@ -81,7 +81,7 @@ static int add_lines(struct kt_targets *t, enum kt_target_list list, FILE *f, co
 			return ret;
 	}
 	if (ferror(f))
-		return kt_err(err, errno ? errno : EIO, "%.180s: %s", path, strerror(errno));
+		return kt_err(err, errno ? errno : EIO, "%.300s: %s", path, strerror(errno));
 	return 0;
 }
 
@@ -94,7 +94,7 @@ int kt_targets_add_file(struct kt_targets *t, enum kt_target_list list, const ch
 		return add_lines(t, list, stdin, "standard input", err);
 	f = fopen(path, "re");
 	if (!f)
-		return kt_err(err, errno, "%.180s: %s", path, strerror(errno));
+		return kt_err(err, errno, "%.300s: %s", path, strerror(errno));
 	ret = add_lines(t, list, f, path, err);
 	fclose(f);
 	return ret;

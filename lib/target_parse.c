@@ -121,7 +121,7 @@ int kt_target_parse(struct kt_interval *i, const char *text, const char *where, 
 	memset(i, 0, sizeof(*i));
 	why = parse(i, text);
 	if (why)
-		return kt_err(err, EINVAL, "%.120s%s\"%.60s%s\": %s", where ? where : "", where ? ": " : "", text,
+		return kt_err(err, EINVAL, "%.300s%s\"%.60s%s\": %s", where ? where : "", where ? ": " : "", text,
 			      strlen(text) > 60 ? "…" : "", why);
 	return 0;
 }
