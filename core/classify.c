@@ -140,6 +140,7 @@ static INLINE void prune(struct group *g, u32 class)
 	const struct kt_image_head *head = (const void *)g->img->cells;
 	u32 log2 = head->prune_log2[class];
 	const u64 *array = g->img->cells[head->prune[class]].w, *word[GROUP][KT_N_PRUNE];
+	u64 of[GROUP];
 
 	for (u32 i = 0; i < g->n; i++) {
 		const struct kt_words *w = &g->words[i];
@@ -148,16 +149,20 @@ static INLINE void prune(struct group *g, u32 class)
 		word[i][1] = array + (1u << log2) + kt_prune_word(w->dst[0], log2, class, KT_PRUNE_DST);
 		word[i][2] = array + (2u << log2) + kt_prune_word(w->ports << 16, log2, class, KT_PRUNE_DPORT);
 	}
-	memset(g->n_asking, 0, sizeof(g->n_asking));
 	g->tables = 0;
 	for (u32 i = 0; i < g->n; i++) {
-		u64 tables = *word[i][0] & *word[i][1] & *word[i][2];
+		of[i] = *word[i][0] & *word[i][1] & *word[i][2];
+		g->tables |= of[i];
+	}
+	for (u64 left = g->tables; left; left &= left - 1) {
+		u32 table = kt_lowest_bit(left), n = 0;
 
-		for (g->tables |= tables; tables; tables &= tables - 1) {
-			u32 table = kt_lowest_bit(tables);
-
-			g->asking[table][g->n_asking[table]++] = (u8)i;
+		/* Table by table and not flow by flow: no branch depends on a packet. */
+		for (u32 i = 0; i < g->n; i++) {
+			g->asking[table][n] = (u8)i;
+			n += of[i] >> table & 1;
 		}
+		g->n_asking[table] = (u8)n;
 	}
 }
 

@@ -244,7 +244,7 @@ static inline u32 kt_hash_bucket(u64 h, const struct kt_table *t)
 /* x >> n for n up to 32. */
 static inline u32 kt_shift_out(u32 x, u32 n)
 {
-	return (x >> (n - (n >> 5))) >> (n >> 5);
+	return (u32)((u64)x >> n);
 }
 
 static inline bool kt_entry_matches(const struct kt_entry *e, const struct kt_words *w)
