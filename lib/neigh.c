@@ -92,6 +92,14 @@ int kt_route_find(int nl, u32 ifindex, const struct ktrxer_addr *target, struct 
 	return 0;
 }
 
+bool kt_route_is_plain(int nl, u32 ifindex, const struct ktrxer_addr *target, const struct kt_route *r)
+{
+	struct kt_route match;
+
+	return !ask_route(nl, ifindex, target, RTM_F_FIB_MATCH, &match) && match.mtu == r->mtu &&
+	       !memcmp(&match.next_hop, &r->next_hop, sizeof(match.next_hop));
+}
+
 struct neigh {
 	u32 ifindex;
 	const struct ktrxer_addr *hop;

@@ -20,6 +20,9 @@ struct kt_route {
 /* nl: kt_netlink_open(). ifindex 0: by any interface. 0, or -ENETUNREACH and the like as routing says. */
 int kt_route_find(int nl, u32 ifindex, const struct ktrxer_addr *target, struct kt_route *r);
 
+/* True when the route of a target is the table's own: nothing that the kernel learnt about this target alone. */
+bool kt_route_is_plain(int nl, u32 ifindex, const struct ktrxer_addr *target, const struct kt_route *r);
+
 /* 0 with mac, -EAGAIN being resolved, -EHOSTUNREACH it does not answer, -ENOENT nobody has asked yet. */
 int kt_neigh_get(int nl, u32 ifindex, const struct ktrxer_addr *hop, u8 mac[6]);
 

@@ -12,9 +12,11 @@
 #include "neigh.h"
 #include "netlink.h"
 #include "path.h"
+#include "pathblock.h"
 #include "port.h"
 
 #define CACHE_SLOTS 4096u /* power of two; direct mapped: a collision costs one more question */
+#define FEW_TARGETS 16u /* whose routes are asked for one by one, before blocks are learnt */
 #define FAILED_NS (3 * KT_NSEC_PER_SEC)
 
 struct hop {
@@ -27,6 +29,8 @@ struct kt_path_cache {
 	struct ktrxer *port;
 	int nl; /* the port's */
 	struct kt_iface iface;
+	u32 asked; /* routes, up to FEW_TARGETS */
+	struct kt_pathblocks *blocks; /* NULL: not yet, or not possible */
 	struct hop hops[CACHE_SLOTS];
 };
 
@@ -162,6 +166,8 @@ int kt_path_cache_new(struct kt_path_cache **out, struct ktrxer *port, struct kt
 
 void kt_path_cache_free(struct kt_path_cache *c)
 {
+	if (c)
+		kt_pathblocks_free(c->blocks);
 	free(c);
 }
 
@@ -194,6 +200,43 @@ static int hop_mac(struct kt_path_cache *c, const struct kt_route *r, u64 timeou
 	return ret;
 }
 
+/* Neighbours may have changed: those that answered are asked for again. The silent keep their pause. */
+static void forget_hops(struct kt_path_cache *c)
+{
+	for (u32 i = 0; i < CACHE_SLOTS; i++)
+		if (!c->hops[i].failed_until_ns)
+			c->hops[i].addr.version = 0;
+}
+
+static int find_route(struct kt_path_cache *c, const struct ktrxer_addr *target, struct kt_route *r)
+{
+	/* The host's own addresses are on lo whatever interface they were given to, so lo is not insisted on. */
+	u32 ifindex = c->iface.loopback ? 0 : c->iface.index;
+	const struct kt_route *known;
+	int ret;
+
+	if (c->asked < FEW_TARGETS) {
+		if (++c->asked == FEW_TARGETS && ifindex) {
+			c->blocks = kt_pathblocks_new(c->nl, ifindex);
+			forget_hops(c);
+		}
+		return kt_route_find(c->nl, ifindex, target, r);
+	}
+	if (!c->blocks)
+		return kt_route_find(c->nl, ifindex, target, r);
+	if (kt_pathblocks_hear(c->blocks))
+		forget_hops(c);
+	known = kt_pathblocks_find(c->blocks, target);
+	if (known) {
+		*r = *known;
+		return 0;
+	}
+	ret = kt_route_find(c->nl, ifindex, target, r);
+	if (!ret && r->ifindex == ifindex)
+		kt_pathblocks_learn(c->blocks, target, r);
+	return ret;
+}
+
 int kt_path_cache_find(struct kt_path_cache *c, const struct ktrxer_addr *target, struct ktrxer_path *path,
 		       u64 timeout_ns, struct ktrxer_err *err)
 {
@@ -204,8 +247,7 @@ int kt_path_cache_find(struct kt_path_cache *c, const struct ktrxer_addr *target
 		return kt_err(err, EINVAL, "a target without an address");
 	if (kt_port_virtual(c->port))
 		return virtual_path(c->port, target, path);
-	/* The host's own addresses are on lo whatever interface they were given to, so lo is not insisted on. */
-	ret = kt_route_find(c->nl, c->iface.loopback ? 0 : c->iface.index, target, &r);
+	ret = find_route(c, target, &r);
 	if (ret)
 		return route_err(err, -ret, &c->iface, target);
 	ret = check_route(&c->iface, target, &r, err);

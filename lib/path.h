@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
  * Paths for many targets: what ktrxer_path_find() does once, remembered. Each
- * target's route is asked for (some us); its next hop is resolved once and
+ * target's route is asked for (some us) unless its block's is known; its next hop is resolved once and
  * then known, so a scan through a gateway resolves one neighbour. A hop that
  * did not answer is not asked again for a while either.
  */

@@ -4,7 +4,9 @@
 #include <sys/syscall.h>
 
 #include "lib/iface.h"
+#include "lib/netlink.h"
 #include "lib/path.h"
+#include "lib/pathblock.h"
 #include "lib/port.h"
 #include "tests/netns.h"
 
@@ -208,6 +210,103 @@ static void t_cache(void)
 	kt_path_cache_free(c);
 }
 
+static const struct kt_route *known(struct kt_pathblocks *b, const char *text, bool learn)
+{
+	struct ktrxer_addr target;
+	struct kt_route r;
+
+	CHECK_EQ(ktrxer_addr_parse(&target, text), 0);
+	if (learn && !kt_route_find(port->ctl_fd, port->ifindex, &target, &r))
+		kt_pathblocks_learn(b, &target, &r);
+	return kt_pathblocks_find(b, &target);
+}
+
+static void news(struct kt_pathblocks *b)
+{
+	const struct timespec t = { .tv_nsec = 2000000 }; /* it listens once a ms */
+
+	nanosleep(&t, NULL);
+	kt_pathblocks_hear(b);
+}
+
+/* A block ends where any route or rule begins, and all blocks when one changes. */
+static void t_blocks(void)
+{
+	struct ktrxer_addr target = { .version = 4, .bytes = { 192 } };
+	struct kt_pathblocks *b;
+	struct kt_route r;
+	u32 n = 0;
+
+	set_up(NEAR);
+	netns_run("ip route add 192.0.0.0/16 via 10.77.0.2");
+	netns_run("ip route add 192.0.128.0/24 via 10.77.0.3");
+	netns_run("ip route add blackhole 192.0.5.0/24");
+	netns_run("ip route add 192.0.7.0/24 via 10.77.0.4 table 100");
+	netns_run("ip rule add to 192.0.7.128/25 lookup 100");
+	netns_run("ip -6 route add 2001:db8::/32 via fd77::2");
+	b = kt_pathblocks_new(port->ctl_fd, port->ifindex);
+	CHECK(b);
+	news(b);
+	CHECK(known(b, "192.0.66.1", true) && known(b, "192.0.127.255", false));
+	CHECK(!known(b, "192.0.128.0", false) && !known(b, "192.0.7.1", false) && !known(b, "192.0.5.1", true));
+	CHECK(!known(b, "10.77.0.2", true) && !known(b, "10.77.0.9", true));
+	CHECK(known(b, "2001:db8::1", true) && known(b, "2001:db8:ffff::1", false) && !known(b, "2001:db9::1", false));
+	for (u32 i = 0; i < 65536; i += 5) {
+		const struct kt_route *k;
+
+		kt_put_be16(target.bytes + 2, (u16)i);
+		k = kt_pathblocks_find(b, &target);
+		n += k != NULL;
+		if (kt_route_find(port->ctl_fd, port->ifindex, &target, &r))
+			CHECK(!k);
+		else if (k)
+			CHECK_MEM(k, &r, sizeof(r));
+		else
+			kt_pathblocks_learn(b, &target, &r);
+	}
+	CHECK(n > 12900);
+	netns_run("ip route add 192.0.66.0/24 via 10.77.0.5");
+	news(b);
+	CHECK(!known(b, "192.0.66.1", false) && known(b, "192.0.66.1", true) && !known(b, "192.0.67.1", false));
+	netns_run("ip rule add to 192.0.66.0/24 lookup 100 pref 5");
+	news(b);
+	CHECK(!known(b, "192.0.66.1", false) && known(b, "192.0.66.1", true));
+	netns_run("ip route add 192.1.0.0/16 nexthop via 10.77.0.2 nexthop via 10.77.0.3");
+	news(b);
+	CHECK(!known(b, "192.0.66.1", true) && !known(b, "192.1.0.1", true));
+	kt_pathblocks_free(b);
+}
+
+/* Running, a scan follows its gateway to another neighbour and another MAC address. */
+static void t_changes(void)
+{
+	static const u8 one[6] = { 2, 0, 0, 0, 0, 1 }, two[6] = { 2, 0, 0, 0, 0, 2 };
+	const struct timespec t = { .tv_nsec = 2000000 };
+	struct ktrxer_addr target = { .version = 4, .bytes = { 192, 0, 2, 0 } };
+	struct kt_path_cache *c;
+
+	set_up(NEAR);
+	netns_run("ip route add 192.0.0.0/16 via 10.77.0.2");
+	CHECK_EQ(kt_path_cache_new(&c, port, &err), 0);
+	for (u32 i = 0; i < 400; i++) {
+		target.bytes[3] = (u8)i;
+		if (i == 100)
+			netns_run("ip neigh replace 10.77.0.2 lladdr 02:00:00:00:00:01 nud permanent dev " NEAR);
+		if (i == 200) {
+			netns_run("ip neigh add 10.77.0.3 lladdr 02:00:00:00:00:02 nud permanent dev " NEAR);
+			netns_run("ip route replace 192.0.0.0/16 via 10.77.0.3");
+		}
+		if (i == 300)
+			netns_run("ip route del 192.0.0.0/16");
+		if (i % 100 == 0)
+			nanosleep(&t, NULL);
+		CHECK_EQ(kt_path_cache_find(c, &target, &path, SECOND, &err), i < 300 ? 0 : -ENETUNREACH);
+		if (i < 300)
+			CHECK_MEM(path.dst_mac, i < 100 ? far_mac : i < 200 ? one : two, 6);
+	}
+	kt_path_cache_free(c);
+}
+
 static void t_in_memory(void)
 {
 	struct ktrxer *w0, *w1;
@@ -252,4 +351,5 @@ static void t_facts(void)
 }
 
 TEST_MAIN(T(t_on_link), T(t_gateway), T(t_no_resolution_needed), T(t_loopback), T(t_unreachable), T(t_no_address),
-	  T(t_without_net_admin), T(t_from_elsewhere), T(t_cache), T(t_in_memory), T(t_facts))
+	  T(t_without_net_admin), T(t_from_elsewhere), T(t_cache), T(t_blocks), T(t_changes), T(t_in_memory),
+	  T(t_facts))
