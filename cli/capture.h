@@ -6,6 +6,7 @@
 #include "../lib/pcapfilter.h"
 #include "../lib/pcapwrite.h"
 #include "cli.h"
+#include "downs.h"
 #include "json.h"
 #include "rules.h"
 
@@ -92,6 +93,7 @@ struct capture {
 	u64 start_ns; /* CLOCK_REALTIME */
 	u64 last_seq; /* in the ring, of the last packet that the first stream read */
 	bool ended_early;
+	struct downs downs;
 	/* realtime minus monotonic, and when that was asked */
 	s64 offset_ns;
 	u64 offset_asked_ns;

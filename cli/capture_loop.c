@@ -124,6 +124,8 @@ static int ticks(struct capture *cap, u64 now_ns)
 
 	for (unsigned int i = 0; !r && i < cap->n_streams; i++)
 		r = stream_tick(&cap->stream[i], cap, now_ns);
+	if (cap->port)
+		downs_watch(&cap->downs, cap->port, cap->ifname, cap->c->common.quiet);
 	if (status_due())
 		capture_status(cap);
 	return r;

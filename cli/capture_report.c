@@ -91,6 +91,7 @@ void capture_json(struct capture *cap)
 	for (unsigned int i = 0; i < KT_ARRAY_LEN(counters); i++)
 		json_u64(&j, counters[i].key, counter(&s, i));
 	json_u64(&j, "seen_bytes", s.seen_bytes);
+	json_u64(&j, "times_down", cap->downs.n);
 	json_array(&j, "listeners");
 	for (unsigned int i = 0; i < cap->n_streams; i++) {
 		const struct stream *st = &cap->stream[i];

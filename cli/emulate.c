@@ -169,6 +169,10 @@ static int open_port(struct ktrxer **port, const struct emulate_config *c, const
 
 static bool stop_or_show(void *ctx)
 {
+	struct emulate_run *r = ctx;
+
+	for (int i = 0; i < 2; i++)
+		downs_watch(&r->downs[i], r->ports[i], r->port[i].ifname, r->c->common.quiet);
 	if (status_due())
 		emulate_status(ctx);
 	return interrupted();
@@ -181,6 +185,7 @@ static int emulate(struct emulate_run *r, const struct optset *set, struct ktrxe
 	u64 until = UINT64_MAX;
 	int ret, w;
 
+	r->ports = ports;
 	for (int i = 0; i < 2; i++)
 		ktrxer_get_info(ports[i], &r->port[i]);
 	if (!kt_emulator_is_alone(r->emulator) && !c->common.quiet)

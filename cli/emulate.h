@@ -5,6 +5,7 @@
 
 #include "../lib/emulator.h"
 #include "cli.h"
+#include "downs.h"
 #include "out.h"
 
 /* One direction as a person gives it. */
@@ -41,7 +42,9 @@ struct emulate_config {
 struct emulate_run {
 	const struct emulate_config *c;
 	struct kt_emulator *emulator;
+	struct ktrxer *const *ports;
 	struct ktrxer_info port[2];
+	struct downs downs[2];
 	u64 started_ns; /* launch clock */
 	u64 ended_ns;
 	struct kt_emulator_stats stats[2];

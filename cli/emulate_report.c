@@ -159,6 +159,7 @@ void emulate_json_end(struct out *out, const struct emulate_run *r)
 		json_u64(&j, "held", s->held);
 		json_u64(&j, "corrupted", s->corrupted);
 		json_u64(&j, "missed", s->missed);
+		json_u64(&j, "times_down", r->downs[i].n); /* of the interface that it comes from */
 		plot_json(&j, "late", &s->late_ns);
 		json_end(&j);
 	}

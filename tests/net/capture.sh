@@ -140,6 +140,22 @@ matches "a drop that the engine cannot do" "$? $(cat "$T/err")" '^3 .*drop'
 in_ns b setpriv --bounding-set=-net_raw,-net_admin --inh-caps=-net_raw,-net_admin "$KT" capture -i b0 -c 1 2> "$T/err"
 matches "no rights" "$? $(cat "$T/err")" '^3 .*CAP_NET_RAW'
 
+# Down at the start, up, and down again: each change is said once.
+ip -n "$(name_of b)" link set b0 down
+begin --engine packet -c 1000 --json
+wait_for 10 grep -q 'interface b0 is down' "$T/err"
+ip -n "$(name_of b)" link set b0 up
+wait_for 10 grep -q 'interface b0 is up again' "$T/err"
+ip -n "$(name_of b)" link set b0 down
+wait_for 10 sh -c "[ \"\$(grep -c 'interface b0 is down' $T/err)\" = 2 ]"
+ip -n "$(name_of b)" link set b0 up
+wait_for 10 sh -c "[ \"\$(grep -c 'interface b0 is up again' $T/err)\" = 2 ]"
+send
+finish
+same "down: goes on when it is up" "$code" 0
+same "down: said and counted" \
+	"$(grep -c 'is down' "$T/err") $(jq -r 'select(.type == "summary") | .times_down' "$T/out")" "2 2"
+
 begin -w "$T/gone.pcapng" --engine packet
 send
 wait_for 5 sh -c "[ \"\$(tcpdump --count -r $T/gone.pcapng 2>/dev/null | cut -d' ' -f1)\" = 1000 ]"

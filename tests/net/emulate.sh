@@ -97,9 +97,13 @@ for engine in packet xdp; do
 	start_link --engine $engine
 	ip -n "$(name_of emulator)" link set e1 down
 	in_ns a ping -n -q -c 3 -i 0.05 -W 1 10.9.0.2 > /dev/null
+	wait_for 10 grep -q 'interface e1 is down' "$T/link.err"
 	ip -n "$(name_of emulator)" link set e1 up
+	wait_for 10 grep -q 'interface e1 is up again' "$T/link.err"
 	check "$engine: goes on after a link was down" wait_for 10 in_ns a ping -n -q -c 1 -W 1 10.9.0.2
 	end_link
+	same "$engine: that it was down is said and counted once" \
+		"$(grep -c 'interface e1 is down' "$T/link.err") $(value e1 times_down) $(value e0 times_down)" "1 1 0"
 	same "$engine: what could not leave meanwhile is told" "$(value e0 failed)" 3
 	check "$engine: and accounted for" balanced
 done
