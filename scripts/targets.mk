@@ -20,8 +20,9 @@ run: deps-run
 	@scripts/mainjob.sh --build $(BUILD); status=$$?; $(MAKE) $(QUIET) hand-back; exit $$status
 
 # Suites in the order in which a failure says most. The sanitized builds run what they can tell something about.
+# Threads are in unit and conform only, so the thread sanitizer runs those.
 SUITES := core unit conform net witness cli build man fuzz musl:core musl:unit
-SAN_SUITES := asan:core asan:unit asan:conform asan:net tsan:core tsan:unit tsan:conform
+SAN_SUITES := asan:core asan:unit asan:conform asan:net tsan:unit tsan:conform
 PRESENT = $(strip $(foreach s,$(1),$(if $(wildcard tests/$(if $(filter witness,$s),net/witness_*.sh,$(lastword $(subst :, ,$s)))),$s)))
 
 test: deps-test

@@ -1,4 +1,6 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT
+ * test-timeout: 300
+ */
 /*
  * The compiled classifier against the definition of a match, tried rule by
  * rule: random sets of every kind, and sets made to hurt.
