@@ -1,9 +1,9 @@
-/* SPDX-License-Identifier: GPL-2.0-only OR MIT
- * test-timeout: 300
- */
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
  * The compiled classifier against the definition of a match, tried rule by
  * rule: random sets of every kind, and sets made to hurt.
+ *
+ * test-timeout: 300
  */
 #include "../test.h"
 
