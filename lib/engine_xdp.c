@@ -10,7 +10,9 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fcntl.h>
+#include <linux/ethtool.h>
 #include <linux/if_packet.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <sched.h>
@@ -75,6 +77,19 @@ void kt_xdp_leave(int back_fd)
 	close(back_fd);
 }
 
+/*
+ * IFF_RUNNING follows the carrier some time later; the driver's own word, where there is one, is true at once.
+ */
+static bool has_carrier(int fd, const struct ifreq *flags)
+{
+	struct ethtool_value link = { .cmd = ETHTOOL_GLINK };
+	struct ifreq ifr = *flags;
+	bool running = flags->ifr_flags & IFF_RUNNING;
+
+	ifr.ifr_data = (char *)&link;
+	return ioctl(fd, SIOCETHTOOL, &ifr) ? running : link.data != 0;
+}
+
 int kt_xdp_iface(struct ktrxer *port, bool need_carrier, u32 *mtu)
 {
 	int fd = kt_xdp(port)->control_fd;
@@ -83,7 +98,7 @@ int kt_xdp_iface(struct ktrxer *port, bool need_carrier, u32 *mtu)
 	/* By index: the name may have been changed. */
 	if (ioctl(fd, SIOCGIFNAME, &ifr) || ioctl(fd, SIOCGIFFLAGS, &ifr))
 		return -ENODEV;
-	if (!(ifr.ifr_flags & IFF_UP) || (need_carrier && !(ifr.ifr_flags & IFF_RUNNING)))
+	if (!(ifr.ifr_flags & IFF_UP) || (need_carrier && !has_carrier(fd, &ifr)))
 		return -ENETDOWN;
 	if (mtu && ioctl(fd, SIOCGIFMTU, &ifr))
 		return -ENODEV;
