@@ -5,22 +5,11 @@
  * in between: call it first, files set lower sources afterwards.
  */
 #include <getopt.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "near.h"
 #include "opt.h"
-
-__attribute__((format(printf, 2, 3))) static int wrong(struct optset *set, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(set->why, sizeof(set->why), fmt, ap);
-	va_end(ap);
-	return -EINVAL;
-}
 
 static int unknown_long(struct optset *set, const char *arg)
 {
@@ -40,17 +29,17 @@ static int unknown_long(struct optset *set, const char *arg)
 			first = set->row[i]->name;
 	}
 	if (second)
-		return wrong(set, "--%s could be --%s or --%s; write more of it", name, first, second);
+		return opt_wrong(set, "--%s could be --%s or --%s; write more of it", name, first, second);
 	if (near.best)
-		return wrong(set, "unknown option --%s; did you mean --%s?", name, near.best);
-	return wrong(set, "unknown option --%s; see --help", name);
+		return opt_wrong(set, "unknown option --%s; did you mean --%s?", name, near.best);
+	return opt_wrong(set, "unknown option --%s; see --help", name);
 }
 
 /* getopt_long() returned '?': which and why. */
 static int say_refused(struct optset *set, char *arg)
 {
 	if (optopt > 0 && optopt < 256 && strchr(arg, optopt) && strncmp(arg, "--", 2))
-		return wrong(set, "unknown option -%c; see --help", optopt);
+		return opt_wrong(set, "unknown option -%c; see --help", optopt);
 	return unknown_long(set, arg);
 }
 
@@ -102,8 +91,8 @@ int opt_parse(struct optset *set, int argc, char **argv)
 		if (c == ':') {
 			i = row_of(set, optopt);
 			if (i < 0)
-				return wrong(set, "%s needs a value; see --help", argv[optind - 1]);
-			return wrong(set, "--%s needs a value: %s", set->row[i]->name, set->row[i]->help);
+				return opt_wrong(set, "%s needs a value; see --help", argv[optind - 1]);
+			return opt_wrong(set, "--%s needs a value: %s", set->row[i]->name, set->row[i]->help);
 		}
 		i = row_of(set, c);
 		text = optarg;

@@ -11,7 +11,7 @@
 #include "near.h"
 #include "value.h"
 
-__attribute__((format(printf, 2, 3))) static int wrong(struct optset *set, const char *fmt, ...)
+int opt_wrong(struct optset *set, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -190,13 +190,13 @@ static int say_bad_value(struct optset *set, const struct opt *o, const char *te
 	char lo[32], hi[32];
 
 	if (r == -ENOMEM)
-		return wrong(set, "out of memory");
+		return opt_wrong(set, "out of memory");
 	if (r == -ERANGE && !o->max)
-		return wrong(set, "--%s: \"%s\" is too small; allowed: at least %s", o->name, text,
-			     bound(o, o->min, lo, sizeof(lo)));
+		return opt_wrong(set, "--%s: \"%s\" is too small; allowed: at least %s", o->name, text,
+				 bound(o, o->min, lo, sizeof(lo)));
 	if (r == -ERANGE)
-		return wrong(set, "--%s: \"%s\" is out of range; allowed: %s to %s", o->name, text,
-			     bound(o, o->min, lo, sizeof(lo)), bound(o, o->max, hi, sizeof(hi)));
+		return opt_wrong(set, "--%s: \"%s\" is out of range; allowed: %s to %s", o->name, text,
+				 bound(o, o->min, lo, sizeof(lo)), bound(o, o->max, hi, sizeof(hi)));
 	if (o->type == OPT_TYPE_ENUM || o->type == OPT_TYPE_WORD) {
 		char words[200];
 		size_t n = 0;
@@ -207,10 +207,10 @@ static int say_bad_value(struct optset *set, const struct opt *o, const char *te
 				words[n++] = ' ';
 		}
 		words[n] = 0;
-		return wrong(set, "--%s: \"%s\" is not one of its words; allowed: %s", o->name, text, words);
+		return opt_wrong(set, "--%s: \"%s\" is not one of its words; allowed: %s", o->name, text, words);
 	}
-	return wrong(set, "--%s: \"%s\" is not %s; allowed: %s", o->name, text, value_noun((enum opt_type)o->type),
-		     value_allowed((enum opt_type)o->type));
+	return opt_wrong(set, "--%s: \"%s\" is not %s; allowed: %s", o->name, text, value_noun((enum opt_type)o->type),
+			 value_allowed((enum opt_type)o->type));
 }
 
 static int set_index(struct optset *set, unsigned int i, const char *text, enum opt_source source)
@@ -242,8 +242,8 @@ int opt_set(struct optset *set, const char *name, const char *text, enum opt_sou
 	for (unsigned int k = 0; k < set->n; k++)
 		near_consider(&near, set->row[k]->name);
 	if (near.best)
-		return wrong(set, "unknown option \"%s\"; did you mean \"%s\"?", name, near.best);
-	return wrong(set, "unknown option \"%s\"", name);
+		return opt_wrong(set, "unknown option \"%s\"; did you mean \"%s\"?", name, near.best);
+	return opt_wrong(set, "unknown option \"%s\"", name);
 }
 
 int opt_defaults(struct optset *set)
@@ -315,8 +315,8 @@ static int resolve_one(struct optset *set, const char *words)
 		if (!is_on(set, i))
 			continue;
 		if (top >= 0 && set->source[top] == set->source[i])
-			return wrong(set, "--%s and --%s cannot be given together", set->row[top]->name,
-				     set->row[i]->name);
+			return opt_wrong(set, "--%s and --%s cannot be given together", set->row[top]->name,
+					 set->row[i]->name);
 		if (top < 0 || set->source[i] > set->source[top])
 			top = i;
 	}

@@ -119,6 +119,8 @@ int opt_set(struct optset *set, const char *name, const char *text, enum opt_sou
  * Returns the number of operands, which are then argv[argc - n] and on; or -EINVAL.
  */
 int opt_parse(struct optset *set, int argc, char **argv);
+/* Writes why; returns -EINVAL. */
+__attribute__((format(printf, 2, 3))) int opt_wrong(struct optset *set, const char *fmt, ...);
 /* At most one of each exclusive set survives; a lower source gives way. 0, or -EINVAL with why. */
 int opt_resolve(struct optset *set);
 /* Was it given anywhere but by its default? */

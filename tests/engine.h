@@ -6,7 +6,7 @@
 #include <net/if.h>
 
 #include "lib/engine.h"
-#include "tests/test.h"
+#include "tests/netns.h"
 
 #define FRAME_BYTES 2048u
 
@@ -32,6 +32,70 @@ static inline void port_close(struct ktrxer *port)
 	port->engine->close(port);
 	free(port->priv);
 	free(port);
+}
+
+/* The same, where a refusal fails the case. */
+static inline struct ktrxer *must_open(const struct kt_engine *engine, const char *ifname)
+{
+	struct ktrxer_err err = { 0 };
+	struct ktrxer *port = port_open(engine, ifname, &err);
+
+	if (!port)
+		TEST_FAIL("%s: %s", ifname, err.text);
+	port->mtu = 1500;
+	return port;
+}
+
+/* One that sends and one that receives, if they are open. */
+static inline void close_pair(struct ktrxer **tx, struct ktrxer **rx)
+{
+	if (*tx) {
+		(*tx)->engine->tx_close(*tx);
+		port_close(*tx);
+	}
+	if (*rx) {
+		(*rx)->engine->rx_close(*rx);
+		port_close(*rx);
+	}
+	*tx = *rx = NULL;
+}
+
+/* Devices that there are not, or that have no Ethernet header. */
+static inline void check_refused_devices(const struct kt_engine *engine)
+{
+	struct ktrxer_err err = { 0 };
+
+	netns_pair(true);
+	CHECK(!port_open(engine, "ktnone", &err));
+	CHECK_EQ(err.code, ENODEV);
+	CHECK_EQ(engine->probe("ktnone", &err), -ENODEV);
+	CHECK_EQ(engine->probe(NEAR, &err), 0);
+	netns_run("ip tuntap add kttun mode tun");
+	CHECK(!port_open(engine, "kttun", &err));
+	CHECK_EQ(err.code, EOPNOTSUPP);
+	CHECK(strstr(err.text, "kttun"));
+}
+
+/* In a child: the loss of rights is for good. */
+static inline void check_needs_right(const struct kt_engine *engine)
+{
+	int status;
+	pid_t pid;
+
+	netns_pair(true);
+	pid = fork();
+	if (!pid) {
+		struct ktrxer_err err = { 0 };
+
+		if (setresuid(65534, 65534, 65534))
+			_exit(2);
+		_exit(engine->probe(NEAR, &err) == -EPERM && strstr(err.text, "CAP_NET_RAW") &&
+				      strstr(err.text, "setcap")
+			      ? 0
+			      : 1);
+	}
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	CHECK_EQ(status, 0);
 }
 
 /* A broadcast frame of an experimental ethertype (RFC 5342), whose payload starts with number. */

@@ -13,8 +13,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
 #include <sched.h>
 #include <stdarg.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -59,6 +62,15 @@ static inline int netns_new(void)
 	return fd;
 }
 
+/* In the current one. */
+static inline void netns_no_ipv6(void)
+{
+	int fd = open("/proc/sys/net/ipv6/conf/all/disable_ipv6", O_WRONLY | O_CLOEXEC);
+
+	CHECK(fd >= 0 && write(fd, "1", 1) == 1);
+	close(fd);
+}
+
 static inline void netns_drop(void)
 {
 	if (netns_near >= 0)
@@ -76,18 +88,45 @@ static inline void netns_pair(bool quiet)
 	netns_drop();
 	netns_far = netns_new();
 	netns_near = netns_new();
-	netns_run("ip link add " NEAR " type veth peer name " FAR);
-	netns_run("ip link set " FAR " netns /proc/%d/fd/%d", (int)getpid(), netns_far);
+	/* One ip for each end: to start one costs more than its work, and in a guest without KVM a tenth of a second. */
+	netns_run("ip -batch - << 'END'\n"
+		  "link add " NEAR " type veth peer name " FAR "\n"
+		  "link set " FAR " netns /proc/%d/fd/%d\n"
+		  "END",
+		  (int)getpid(), netns_far);
 	for (int i = 0; i < 2; i++) {
+		const char *dev = i ? NEAR : FAR;
+		char six[64] = "";
+
 		netns_enter(i ? netns_near : netns_far);
-		netns_run("ip link set lo up");
 		if (quiet)
-			netns_run("echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6");
-		netns_run("ip addr add 10.77.0.%d/24 dev %s", i ? 1 : 2, i ? NEAR : FAR);
-		if (!quiet)
-			netns_run("ip addr add fd77::%d/64 dev %s nodad", i ? 1 : 2, i ? NEAR : FAR);
-		netns_run("ip link set %s up", i ? NEAR : FAR);
+			netns_no_ipv6();
+		else
+			snprintf(six, sizeof(six), "addr add fd77::%d/64 dev %s nodad", i ? 1 : 2, dev);
+		netns_run("ip -batch - << 'END'\n"
+			  "link set lo up\n"
+			  "addr add 10.77.0.%d/24 dev %s\n"
+			  "%s\n"
+			  "link set %s up\n"
+			  "END",
+			  i ? 1 : 2, dev, six, dev);
 	}
+}
+
+#define TAP "ktt"
+
+/* A tap device with room for a few frames and nobody who reads: a driver that refuses. Its descriptor, to be closed. */
+static inline int netns_tap(unsigned int room)
+{
+	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI, .ifr_name = TAP };
+	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		SKIP("no /dev/net/tun");
+	if (ioctl(fd, TUNSETIFF, &ifr))
+		TEST_FAIL(TAP ": %s", strerror(errno));
+	netns_run("ip link set " TAP " txqueuelen %u up", room);
+	return fd;
 }
 
 #endif

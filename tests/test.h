@@ -8,14 +8,21 @@
  *
  * A case fails at its first failed check and says what it saw. SKIP("why")
  * leaves it as skipped. The program exits 1 when any case failed.
+ *
+ * What the two worlds do differently: how a case is left in the middle, where
+ * memory comes from, and who runs the table (tests/kernel/coretest/main.c in the kernel).
  */
 #ifndef KT_TEST_H
 #define KT_TEST_H
 
+#ifdef __KERNEL__
+#include "kernel/coretest/world.h"
+#else
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#endif
 
 struct kt_test {
 	const char *name;
@@ -27,21 +34,28 @@ struct kt_test {
 #fn, fn \
 	}
 
+enum kt_test_how { KT_TEST_FAILED = 1, KT_TEST_SKIPPED = 2 };
+
+#ifndef __KERNEL__
 /* Weak: one of each, however many files a program has. */
-__attribute__((weak)) jmp_buf kt_test_exit; /* 1: failed, 2: skipped */
+__attribute__((weak)) jmp_buf kt_test_exit; /* enum kt_test_how */
 __attribute__((weak)) char kt_test_note[1024];
+#define kt_test_leave(how) longjmp(kt_test_exit, how)
+/* Rounds of a case that repeats itself for luck. */
+#define TEST_ROUNDS(n) (n)
+#endif
 
 #define TEST_FAIL(...) \
 	do { \
 		int kt_n = snprintf(kt_test_note, sizeof(kt_test_note), "%s:%d: ", __FILE__, __LINE__); \
 		snprintf(kt_test_note + kt_n, sizeof(kt_test_note) - (size_t)kt_n, __VA_ARGS__); \
-		longjmp(kt_test_exit, 1); \
+		kt_test_leave(KT_TEST_FAILED); \
 	} while (0)
 
 #define SKIP(...) \
 	do { \
 		snprintf(kt_test_note, sizeof(kt_test_note), __VA_ARGS__); \
-		longjmp(kt_test_exit, 2); \
+		kt_test_leave(KT_TEST_SKIPPED); \
 	} while (0)
 
 #define CHECK(cond) \
@@ -71,6 +85,7 @@ __attribute__((weak)) char kt_test_note[1024];
 			TEST_FAIL("%s and %s differ", #a, #b); \
 	} while (0)
 
+#ifndef __KERNEL__
 /* Runs the cases whose names contain argv[1], or all. */
 static inline int kt_test_run(const struct kt_test *tests, int n, int argc, char **argv)
 {
@@ -86,12 +101,12 @@ static inline int kt_test_run(const struct kt_test *tests, int n, int argc, char
 		how = setjmp(kt_test_exit);
 		if (!how)
 			tests[i].fn();
-		if (how == 1) {
+		if (how == KT_TEST_FAILED) {
 			failed++;
 			printf("not ok %d - %s\n# %s\n", number, tests[i].name, kt_test_note);
 		} else {
-			printf("ok %d - %s%s%s\n", number, tests[i].name, how == 2 ? " # SKIP " : "",
-			       how == 2 ? kt_test_note : "");
+			printf("ok %d - %s%s%s\n", number, tests[i].name, how == KT_TEST_SKIPPED ? " # SKIP " : "",
+			       how == KT_TEST_SKIPPED ? kt_test_note : "");
 		}
 	}
 	printf("1..%d\n", number);
@@ -104,5 +119,6 @@ static inline int kt_test_run(const struct kt_test *tests, int n, int argc, char
 		static const struct kt_test tests[] = { __VA_ARGS__ }; \
 		return kt_test_run(tests, (int)(sizeof(tests) / sizeof(tests[0])), argc, argv); \
 	}
+#endif
 
 #endif

@@ -8,6 +8,7 @@
 #define KT_TEST_FRAMES_H
 
 #include "core/packet.h"
+#include "tests/test.h"
 
 struct sample {
 	const char *name;
@@ -402,5 +403,24 @@ static const struct sample samples[] = {
 /* clang-format on */
 
 #define N_SAMPLES (sizeof(samples) / sizeof(samples[0]))
+
+static inline const struct sample *sample(const char *name)
+{
+	for (u32 i = 0; i < N_SAMPLES; i++)
+		if (!strcmp(samples[i].name, name))
+			return &samples[i];
+	TEST_FAIL("no sample \"%s\"", name);
+}
+
+/* A copy that ends where the heap block ends, so that sanitizers see any read behind caplen. */
+static inline u8 *exact_copy(const u8 *bytes, u32 len)
+{
+	u8 *copy = malloc(len ? len : 1);
+
+	if (!copy)
+		TEST_FAIL("no memory");
+	memcpy(copy, bytes, len);
+	return copy;
+}
 
 #endif

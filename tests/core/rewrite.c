@@ -10,14 +10,6 @@
 #define PORTS (KT_REWRITE_SPORT | KT_REWRITE_DPORT)
 #define ALL 0xff
 
-static const struct sample *sample(const char *name)
-{
-	for (u32 i = 0; i < N_SAMPLES; i++)
-		if (!strcmp(samples[i].name, name))
-			return &samples[i];
-	TEST_FAIL("no sample \"%s\"", name);
-}
-
 static void random_rewrite(struct kt_rewrite *rw, u32 flags, u64 *seed)
 {
 	u8 *raw = (u8 *)rw;
@@ -170,7 +162,7 @@ static void t_incomplete_headers(void)
 			u32 done;
 
 			if (!frame)
-				abort();
+				TEST_FAIL("no memory");
 			memcpy(frame, samples[i].bytes, cap);
 			kt_packet_parse(&p, frame, cap, samples[i].len);
 			done = kt_rewrite_apply(frame, &p, &rw);

@@ -23,7 +23,7 @@ static inline void start_at(u32 n_units, u64 position)
 	ring.head_epoch = ring.tail_epoch = shared.tail_epoch = (u32)(position >> 31);
 }
 
-__attribute__((noinline, unused)) static bool put(u32 caplen, int *why)
+__attribute__((__noinline__, __unused__)) static bool put(u32 caplen, int *why)
 {
 	struct kt_record *rec = kt_ring_reserve(&ring, caplen, why);
 	u8 *to = (u8 *)(rec + 1);

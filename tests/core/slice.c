@@ -44,14 +44,6 @@ static const struct {
 	{ "gre4", 0, 0, KT_SLICE_PAYLOAD, 34, 8 },
 };
 
-static const struct sample *sample(const char *name)
-{
-	for (u32 i = 0; i < N_SAMPLES; i++)
-		if (!strcmp(samples[i].name, name))
-			return &samples[i];
-	TEST_FAIL("no sample \"%s\"", name);
-}
-
 static void t_cases(void)
 {
 	for (u32 i = 0; i < KT_ARRAY_LEN(cases); i++) {

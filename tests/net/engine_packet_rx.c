@@ -9,7 +9,6 @@
 #include "core/ring.h"
 #include "lib/port.h"
 #include "tests/engine.h"
-#include "tests/netns.h"
 
 #define N 64u
 #define E (&kt_engine_packet)
@@ -21,27 +20,9 @@ static struct kt_txslot *batch[N];
 static struct kt_rxframe frames[N];
 static const u8 verdict[N];
 
-static struct ktrxer *open_port(const char *name)
-{
-	struct ktrxer_err err = { 0 };
-	struct ktrxer *port = port_open(E, name, &err);
-
-	if (!port)
-		TEST_FAIL("%s: %s", name, err.text);
-	return port;
-}
-
 static void close_ports(void)
 {
-	if (a) {
-		E->tx_close(a);
-		port_close(a);
-	}
-	if (b) {
-		E->rx_close(b);
-		port_close(b);
-	}
-	a = b = NULL;
+	close_pair(&a, &b);
 }
 
 static void set_up_opts(bool quiet, const struct krx_opts *opts)
@@ -51,11 +32,11 @@ static void set_up_opts(bool quiet, const struct krx_opts *opts)
 	close_ports();
 	netns_pair(quiet);
 	netns_enter(netns_far);
-	b = open_port(FAR);
+	b = must_open(E, FAR);
 	if (E->rx_open(b, opts, &err))
 		TEST_FAIL("%s", err.text);
 	netns_enter(netns_near);
-	a = open_port(NEAR);
+	a = must_open(E, NEAR);
 	CHECK_EQ(E->tx_open(a, slots, N, FRAME_BYTES, false, NULL), 0);
 	for (u32 i = 0; i < N; i++) {
 		batch[i] = &slots[i];

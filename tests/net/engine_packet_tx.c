@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /* Engine packet, sending: every frame has the fate that the other side saw. */
-#include <fcntl.h>
 #include <linux/capability.h>
-#include <linux/if_tun.h>
 #include <poll.h>
-#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include "lib/port.h"
 #include "tests/engine.h"
-#include "tests/netns.h"
 
 #define N 64u
 #define E (&kt_engine_packet)
@@ -21,29 +17,11 @@ static struct kt_txslot *batch[N];
 static struct kt_rxframe frames[N];
 static int tap = -1;
 
-static struct ktrxer *open_port(const char *name)
-{
-	struct ktrxer_err err = { 0 };
-	struct ktrxer *port = port_open(E, name, &err);
-
-	if (!port)
-		TEST_FAIL("%s: %s", name, err.text);
-	return port;
-}
-
 static void close_ports(void)
 {
-	if (a) {
-		E->tx_close(a);
-		port_close(a);
-	}
-	if (b) {
-		E->rx_close(b);
-		port_close(b);
-	}
+	close_pair(&a, &b);
 	if (tap >= 0)
 		close(tap);
-	a = b = NULL;
 	tap = -1;
 }
 
@@ -51,7 +29,7 @@ static void open_tx(const char *name, u32 frame_bytes, bool stamps)
 {
 	struct ktrxer_err err = { 0 };
 
-	a = open_port(name);
+	a = must_open(E, name);
 	if (E->tx_open(a, slots, N, frame_bytes, stamps, &err))
 		TEST_FAIL("%s", err.text);
 	for (u32 i = 0; i < N; i++) {
@@ -68,7 +46,7 @@ static void set_up(u32 frame_bytes, bool stamps)
 	close_ports();
 	netns_pair(true);
 	netns_enter(netns_far);
-	b = open_port(FAR);
+	b = must_open(E, FAR);
 	CHECK_EQ(E->rx_open(b, &opts, NULL), 0);
 	netns_enter(netns_near);
 	open_tx(NEAR, frame_bytes, stamps);
@@ -201,20 +179,12 @@ static void t_removed(void)
 	close_ports();
 }
 
-/* A tap device with room for a few frames and nobody who reads: a driver that refuses. */
 static void open_tap(u32 room)
 {
-	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI };
-
 	close_ports();
 	netns_pair(true);
-	strcpy(ifr.ifr_name, "ktt");
-	tap = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
-	if (tap < 0)
-		SKIP("no /dev/net/tun");
-	CHECK_EQ(ioctl(tap, TUNSETIFF, &ifr), 0);
-	netns_run("ip link set ktt txqueuelen %u up", room);
-	open_tx("ktt", FRAME_BYTES, false);
+	tap = netns_tap(room);
+	open_tx(TAP, FRAME_BYTES, false);
 }
 
 /* What is in the tap are the frames said to be sent, and only those. */
@@ -318,39 +288,14 @@ static void t_kernel_stamps(void)
 
 static void t_refused_devices(void)
 {
-	struct ktrxer_err err = { 0 };
-
-	netns_pair(true);
-	CHECK(!port_open(E, "ktnone", &err));
-	CHECK_EQ(err.code, ENODEV);
-	CHECK_EQ(E->probe("ktnone", &err), -ENODEV);
-	CHECK_EQ(E->probe(NEAR, &err), 0);
-	CHECK_EQ(E->probe("lo", &err), 0);
-	netns_run("ip tuntap add kttun mode tun");
-	CHECK(!port_open(E, "kttun", &err));
-	CHECK_EQ(err.code, EOPNOTSUPP);
-	CHECK(strstr(err.text, "kttun"));
+	close_ports();
+	check_refused_devices(E);
+	CHECK_EQ(E->probe("lo", NULL), 0);
 }
 
-/* In a child: the loss of rights is for good. */
 static void t_no_right(void)
 {
-	int status;
-	pid_t pid;
-
-	netns_pair(true);
-	pid = fork();
-	if (!pid) {
-		struct ktrxer_err err = { 0 };
-
-		if (setresuid(65534, 65534, 65534))
-			_exit(2);
-		_exit(E->probe(NEAR, &err) == -EPERM && strstr(err.text, "CAP_NET_RAW") && strstr(err.text, "setcap")
-			      ? 0
-			      : 1);
-	}
-	CHECK_EQ(waitpid(pid, &status, 0), pid);
-	CHECK_EQ(status, 0);
+	check_needs_right(E);
 }
 
 /* CAP_NET_RAW is enough for both directions. */
@@ -401,7 +346,7 @@ static void t_no_memory(void)
 #endif
 	close_ports();
 	netns_pair(true);
-	b = open_port(NEAR);
+	b = must_open(E, NEAR);
 	getrlimit(RLIMIT_AS, &old);
 	small = (struct rlimit){ 24 << 20, old.rlim_max };
 	setrlimit(RLIMIT_AS, &small);

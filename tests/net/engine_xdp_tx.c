@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /* Engine xdp, sending: every frame has the fate that the other side saw, by the witness of engine packet. */
-#include <fcntl.h>
-#include <linux/if_tun.h>
-#include <sys/ioctl.h>
 
 #include "lib/port.h"
 #include "tests/engine.h"
-#include "tests/netns.h"
 
 #define N 256u
 #define E (&kt_engine_xdp)
@@ -18,30 +14,11 @@ static struct kt_txslot *batch[N];
 static struct kt_rxframe frames[N];
 static int tap = -1;
 
-static struct ktrxer *open_port(const struct kt_engine *engine, const char *name)
-{
-	struct ktrxer_err err = { 0 };
-	struct ktrxer *port = port_open(engine, name, &err);
-
-	if (!port)
-		TEST_FAIL("%s: %s", name, err.text);
-	port->mtu = 1500;
-	return port;
-}
-
 static void close_ports(void)
 {
-	if (a) {
-		E->tx_close(a);
-		port_close(a);
-	}
-	if (b) {
-		WITNESS->rx_close(b);
-		port_close(b);
-	}
+	close_pair(&a, &b);
 	if (tap >= 0)
 		close(tap);
-	a = b = NULL;
 	tap = -1;
 }
 
@@ -49,7 +26,7 @@ static void open_tx(const char *name, u32 frame_bytes)
 {
 	struct ktrxer_err err = { 0 };
 
-	a = open_port(E, name);
+	a = must_open(E, name);
 	if (E->tx_open(a, slots, N, frame_bytes, false, &err))
 		TEST_FAIL("%s", err.text);
 	for (u32 i = 0; i < N; i++) {
@@ -65,7 +42,7 @@ static void set_up(u32 frame_bytes)
 	close_ports();
 	netns_pair(true);
 	netns_enter(netns_far);
-	b = open_port(WITNESS, FAR);
+	b = must_open(WITNESS, FAR);
 	CHECK_EQ(WITNESS->rx_open(b, &opts, NULL), 0);
 	netns_enter(netns_near);
 	open_tx(NEAR, frame_bytes);
@@ -198,7 +175,7 @@ static void t_jumbo(void)
 
 	close_ports();
 	netns_pair(true);
-	a = open_port(E, NEAR);
+	a = must_open(E, NEAR);
 	if (E->tx_open(a, slots, N, 9014, false, &err)) {
 		CHECK_EQ(err.code, EMSGSIZE); /* before Linux 6.6 */
 		CHECK(strstr(err.text, "6.6"));
@@ -268,20 +245,12 @@ static void t_removed(void)
 	close_ports();
 }
 
-/* A tap device with room for a few frames and nobody who reads: a driver that refuses. */
 static void open_tap(u32 room)
 {
-	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI };
-
 	close_ports();
 	netns_pair(true);
-	strcpy(ifr.ifr_name, "ktt");
-	tap = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
-	if (tap < 0)
-		SKIP("no /dev/net/tun");
-	CHECK_EQ(ioctl(tap, TUNSETIFF, &ifr), 0);
-	netns_run("ip link set ktt txqueuelen %u up", room);
-	open_tx("ktt", FRAME_BYTES);
+	tap = netns_tap(room);
+	open_tx(TAP, FRAME_BYTES);
 }
 
 /* What is in the tap are the frames said to be sent, and only those. */
@@ -324,7 +293,7 @@ static void t_queue_taken(void)
 	struct ktrxer *second;
 
 	set_up(FRAME_BYTES);
-	second = open_port(E, NEAR);
+	second = must_open(E, NEAR);
 	CHECK_EQ(E->tx_open(second, other, 4, FRAME_BYTES, false, &err), -EBUSY);
 	CHECK(strstr(err.text, "queue 0") && strstr(err.text, NEAR));
 	second->opts.queue = 7;
@@ -338,39 +307,13 @@ static void t_queue_taken(void)
 
 static void t_refused_devices(void)
 {
-	struct ktrxer_err err = { 0 };
-
 	close_ports();
-	netns_pair(true);
-	CHECK(!port_open(E, "ktnone", &err));
-	CHECK_EQ(err.code, ENODEV);
-	CHECK_EQ(E->probe("ktnone", &err), -ENODEV);
-	CHECK_EQ(E->probe(NEAR, &err), 0);
-	netns_run("ip tuntap add kttun mode tun");
-	CHECK(!port_open(E, "kttun", &err));
-	CHECK_EQ(err.code, EOPNOTSUPP);
-	CHECK(strstr(err.text, "kttun"));
+	check_refused_devices(E);
 }
 
-/* In a child: the loss of rights is for good. */
 static void t_no_right(void)
 {
-	int status;
-	pid_t pid;
-
-	netns_pair(true);
-	pid = fork();
-	if (!pid) {
-		struct ktrxer_err err = { 0 };
-
-		if (setresuid(65534, 65534, 65534))
-			_exit(2);
-		_exit(E->probe(NEAR, &err) == -EPERM && strstr(err.text, "CAP_NET_RAW") && strstr(err.text, "setcap")
-			      ? 0
-			      : 1);
-	}
-	CHECK_EQ(waitpid(pid, &status, 0), pid);
-	CHECK_EQ(status, 0);
+	check_needs_right(E);
 }
 
 /* The port stays where it was opened, whatever its thread does then. */
@@ -381,10 +324,10 @@ static void t_namespace_stays(void)
 	close_ports();
 	netns_pair(true);
 	netns_enter(netns_far);
-	b = open_port(WITNESS, FAR);
+	b = must_open(WITNESS, FAR);
 	CHECK_EQ(WITNESS->rx_open(b, &opts, NULL), 0);
 	netns_enter(netns_near);
-	a = open_port(E, NEAR);
+	a = must_open(E, NEAR);
 	netns_enter(netns_far);
 	CHECK_EQ(E->tx_open(a, slots, N, FRAME_BYTES, false, NULL), 0);
 	for (u32 i = 0; i < N; i++)

@@ -11,6 +11,8 @@
 # Namespaces are called kt-PID-NAME; they and every process started by bg or
 # in_ns_bg go away when the script ends, however it ends.
 
+. "$(dirname "${BASH_SOURCE[0]}")/../tap.sh"
+
 KT_BUILD=${KT_BUILD:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/build}
 KT_SRC=${KT_SRC:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}
 # shellcheck disable=SC2034
@@ -173,56 +175,4 @@ tshark_complaints() {
 # quantile PERMILLE < numbers, nearest rank
 quantile() {
 	sort -n | awk -v q="$1" '{ v[NR] = $1 } END { i = int(NR * q / 1000 + 0.999999); if (i < 1) i = 1; print v[i] }'
-}
-
-# --- TAP -----------------------------------------------------------------------------
-
-kt_n=0 kt_bad=0
-
-ok() {
-	kt_n=$((kt_n + 1))
-	echo "ok $kt_n - $1"
-}
-
-not_ok() {
-	kt_n=$((kt_n + 1)) kt_bad=1
-	echo "not ok $kt_n - $1"
-	shift
-	[ $# = 0 ] || printf '%s\n' "$*" | sed 's/^/# /'
-}
-
-skip() {
-	kt_n=$((kt_n + 1))
-	echo "ok $kt_n - $1 # SKIP $2"
-}
-
-# check NAME COMMAND...: passes when the command succeeds; shows its output when not.
-check() {
-	local name=$1 out
-	shift
-	if out=$("$@" 2>&1); then ok "$name"; else not_ok "$name" "exit $? of: $*" "$out"; fi
-}
-
-# same NAME GOT WANTED
-same() {
-	if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "is:     $2" $'\n'"wanted: $3"; fi
-}
-
-# matches NAME TEXT REGEX
-matches() {
-	if grep -qE -- "$3" <<< "$2"; then ok "$1"; else not_ok "$1" "no match for: $3" $'\n'"in: $2"; fi
-}
-
-# between NAME VALUE LOW HIGH (numbers, ends included)
-between() {
-	if awk -v v="$2" -v l="$3" -v h="$4" 'BEGIN { exit !(v != "" && v + 0 >= l && v + 0 <= h) }'; then
-		ok "$1"
-	else
-		not_ok "$1" "$2 is not between $3 and $4"
-	fi
-}
-
-done_testing() {
-	echo "1..$kt_n"
-	exit $kt_bad
 }

@@ -7,10 +7,7 @@ cd "$(dirname "$0")/../.." || exit 1
 kt=${KT_BUILD:-$PWD/build}/ktrxer
 tmp=$(mktemp -d) && trap 'rm -rf "$tmp"' EXIT
 export KTRXER_CONF='' COLUMNS=100
-n=0 bad=0
-
-ok() { n=$((n + 1)); echo "ok $n - $1"; }
-not_ok() { n=$((n + 1)) bad=1; echo "not ok $n - $1"; shift; printf '%s\n' "$*" | sed 's/^/# /'; }
+. tests/tap.sh
 
 # says CODE TEXT ARGUMENT...: exit code and stderr, which must be one line that holds TEXT.
 says() {
@@ -26,9 +23,7 @@ says() {
 }
 
 # is NAME EXPECTED ACTUAL
-is() {
-	if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "expected: $2" "got: $3"; fi
-}
+is() { same "$1" "$3" "$2"; }
 
 # shows TEXT ARGUMENT...: exit 0 and stdout holds TEXT.
 shows() {
@@ -190,5 +185,4 @@ if command -v shellcheck > /dev/null; then
 	is "shellcheck likes the script" "" "$(shellcheck -s bash "$tmp/complete")"
 fi
 
-echo "1..$n"
-exit $bad
+done_testing

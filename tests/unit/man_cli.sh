@@ -5,11 +5,10 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 kt=${KT_BUILD:-$PWD/build}/ktrxer
-n=0 bad=0
+. tests/tap.sh
 
 result() { # STATUS NAME DETAIL
-	n=$((n + 1))
-	if [ "$1" = 0 ]; then echo "ok $n - $2"; else bad=1; echo "not ok $n - $2"; printf '%s\n' "$3" | sed 's/^/# /'; fi
+	if [ "$1" = 0 ]; then ok "$2"; else not_ok "$2" "$3"; fi
 }
 
 # Long options of a page: "Fl -name", also behind a comma.
@@ -40,5 +39,4 @@ for c in $commands; do
 	grep -q '^\.Sh EXAMPLES' "$page"
 	result $? "$page has an example" ""
 done
-echo "1..$n"
-exit $bad
+done_testing

@@ -6,15 +6,10 @@ cd "$(dirname "$0")/../.." || exit 1
 kt=${KT_BUILD:-$PWD/build}/ktrxer
 tmp=$(mktemp -d) && trap 'rm -rf "$tmp"' EXIT
 export KTRXER_CONF='' COLUMNS=100
-n=0 bad=0
-
-ok() { n=$((n + 1)); echo "ok $n - $1"; }
-not_ok() { n=$((n + 1)) bad=1; echo "not ok $n - $1"; shift; printf '%s\n' "$*" | sed 's/^/# /'; }
+. tests/tap.sh
 
 # is NAME EXPECTED ACTUAL
-is() {
-	if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "expected: $2" "got: $3"; fi
-}
+is() { same "$1" "$3" "$2"; }
 
 # says CODE TEXT ARGUMENT...: exit code and stderr, which must be one line that holds TEXT.
 says() {
@@ -104,5 +99,4 @@ is "nobody answers: counted" "3 0 3 0 1" "$(jq -r 'select(.type == "summary") | 
 is "nobody answers: launched exactly" "0 0 0" "$(jq -r 'select(.type == "lost") | .launch_ns - .scheduled_ns' "$tmp/out" | xargs)"
 is "nobody answers: as CSV" "4 lines of 20 fields" "$(awk -F, '{ f[NF]++ } END { for (i in f) printf "%d lines of %d fields", f[i], i }' "$tmp/csv")"
 is "nobody answers: the metadata" '"probe" 3' "$(jq -r '"\"\(.command)\" \(.summary.sent)"' "$tmp/meta")"
-echo "1..$n"
-exit $bad
+done_testing
