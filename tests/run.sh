@@ -10,9 +10,14 @@
 # Per program one line; a failed one shows its output. The last line is
 # "N passed, N failed", with ", N skipped" if any was. Exit 1 when any failed.
 #
+# Two programs (-j 2) run side by side, each in a world of its own, and are told
+# of as they end; one with "test-alone: WHY" in its source has the machine for
+# itself.
+#
 # A program fails by "not ok", a signal, a sanitizer's report, its time limit
-# (120 s, or "test-timeout: N" in its source), a plan that was not kept, a
-# complaint in the kernel log, or by leaving something behind.
+# (120 s, or "test-timeout: N" in its source; times KT_SLOW, for machines that
+# are emulated), a plan that was not kept, a
+# complaint in the kernel log meanwhile, or by leaving something behind.
 set -u
 cd "$(dirname "$0")/.." || exit 2
 
@@ -32,10 +37,11 @@ done
 case $build in /*) ;; *) build=$PWD/$build ;; esac
 
 results=$build/test-results
-rm -rf "$results"
 mkdir -p "$results" || exit 2
+exec {only}< "$results"
+flock -n "$only" || { echo "run.sh: another one is running the tests of $build; give this one a --build of its own" >&2; exit 2; }
+find "$results" -mindepth 1 -delete || exit 2
 trap 'rm -rf "$results"/*/tmp' EXIT
-trap 'exit 130' INT TERM
 
 # Programs of a suite, one a line: BUILD-DIR PROGRAM SOURCE
 programs() {
@@ -50,10 +56,12 @@ programs() {
 	[ -d "tests/$suite" ] || { echo "run.sh: no suite $suite in tests/" >&2; return 1; }
 	for f in tests/"$suite"/*.c; do
 		b=$dir/${f%.c}
-		[ "$suite" = fuzz ] || { [ -e "$f" ] && echo "$dir $b $f"; }
+		# Those of fuzz have engines of their own, those of kernel run in guests, which a script boots.
+		case $suite in fuzz | kernel) continue ;; esac
+		[ -e "$f" ] && echo "$dir $b $f"
 	done
 	for f in tests/"$suite"/*.sh; do
-		case $f in */lib.sh | */witness_*) continue ;; esac
+		case $f in */lib.sh | */guest.sh | */witness_*) continue ;; esac
 		[ -x "$f" ] && echo "$dir $f $f"
 	done
 	return 0
@@ -65,10 +73,7 @@ kernel_time() {
 
 # What the kernel complained about since then: from the first complaint on, 60 lines.
 kernel_complaints() {
-	dmesg 2>/dev/null | awk -v since="${1:-0}" '
-		{ t = $0; sub(/^\[ */, "", t); sub(/\].*/, "", t) }
-		t + 0 > since + 0 && /BUG|WARNING:|Oops|Call Trace|lockdep|INFO: (possible|suspicious|task|rcu)|RCU|refcount_t|use-after-free|unregister_netdevice: waiting|general protection|soft lockup|page allocation failure/ { bad = 1 }
-		bad && n++ < 60'
+	dmesg 2>/dev/null | awk -v since="${1:-0}" -f tests/complaints.awk
 }
 
 # run_one DIR PROGRAM SOURCE RESULT-DIR: leaves files out, left, status, time there.
@@ -82,11 +87,16 @@ run_one() {
 	start=${EPOCHREALTIME/./}
 	log=$(kernel_time)
 	env -i PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" HOME="$res/tmp" TMPDIR="$res/tmp" \
-		LC_ALL=C TZ=UTC KT_BUILD="$dir" KT_SRC="$PWD" FUZZ_SECONDS="${FUZZ_SECONDS:-10}" ${CC:+CC="$CC"} \
+		LC_ALL=C TZ=UTC KT_BUILD="$dir" KT_SRC="$PWD" ${FUZZ_SECONDS:+FUZZ_SECONDS="$FUZZ_SECONDS"} ${CC:+CC="$CC"} \
+		KT_SLOW="${KT_SLOW:-1}" ${KT_FLAVOURS:+KT_FLAVOURS="$KT_FLAVOURS"} ${KT_GUEST_CACHE:+KT_GUEST_CACHE="$KT_GUEST_CACHE"} \
+		${KT_SECONDS:+KT_SECONDS="$KT_SECONDS"} ${KT_HOSTILE_FRAMES:+KT_HOSTILE_FRAMES="$KT_HOSTILE_FRAMES"} \
+		${KT_LOADS:+KT_LOADS="$KT_LOADS"} ${KT_CHANGES:+KT_CHANGES="$KT_CHANGES"} ${KT_CARD:+KT_CARD="$KT_CARD"} \
+		${KT_CARDS_ON:+KT_CARDS_ON="$KT_CARDS_ON"} ${KT_SEED:+KT_SEED="$KT_SEED"} \
 		ASAN_OPTIONS="log_path=$res/sanitizer:exitcode=99:detect_leaks=1" \
 		UBSAN_OPTIONS="log_path=$res/sanitizer:print_stacktrace=1:halt_on_error=1:exitcode=99" \
 		TSAN_OPTIONS="log_path=$res/sanitizer:exitcode=99:second_deadlock_stack=1" \
-		"${run[@]}" bash tests/world.sh "$res/left" "${seconds:-120}" "$program" > "$res/out" 2>&1 < /dev/null
+		"${run[@]}" bash tests/world.sh "$res/left" $((${seconds:-120} * ${KT_SLOW:-1})) "$program" \
+		> "$res/out" 2>&1 < /dev/null {only}<&- {ended}>&-
 	echo $? > "$res/status"
 	echo $(((${EPOCHREALTIME/./} - start) / 1000)) > "$res/ms"
 	kernel_complaints "$log" > "$res/kernel"
@@ -99,6 +109,11 @@ failures=()
 # Reads what run_one left and adds it up.
 report() {
 	local name=$1 res=$2 status ms ok not_ok skip plan reasons=() r
+	if [ ! -s "$res/status" ] || [ ! -e "$res/kernel" ]; then
+		failed=$((failed + 1)) failures+=("$name")
+		printf 'FAIL %-36s its results are gone\n' "$name"
+		return
+	fi
 	status=$(cat "$res/status") ms=$(cat "$res/ms")
 	ok=$(grep -cE '^ok\b' "$res/out")
 	skip=$(grep -cE '^ok\b.*# SKIP' "$res/out")
@@ -140,7 +155,10 @@ report() {
 	if [ $verdict = FAIL ]; then
 		for r in "${reasons[@]}"; do echo "     $r"; done
 		[ -s "$res/kernel" ] && sed 's/^/     kernel: /' "$res/kernel"
-		tail -n 100 "$res/out" | sed 's/^/     | /'
+		# What went well tells nothing, and whoever sees only the beginning of this is to see the cause.
+		awk '/^(not )?ok/ { bad = /^not/; n = 0 } bad && n++ < 8' "$res/out" | head -n 60 | sed 's/^/     | /'
+		echo "     and all it printed, but what went well:"
+		grep -vE '^ok\b' "$res/out" | tail -n 100 | sed 's/^/     | /'
 	elif [ $verbose = 1 ]; then
 		sed 's/^/     | /' "$res/out"
 	elif [ "$skip" -gt 0 ]; then
@@ -148,33 +166,62 @@ report() {
 	fi
 }
 
+# --- lanes ----------------------------------------------------------------------
+
+# What runs now: by name, the process. Whoever has ended says its name here.
+declare -A lanes=()
+mkfifo "$results/.ended" || exit 2
+exec {ended}<> "$results/.ended"
+
+place() { echo "$results/${1//[:\/]/_}"; }
+
+# lanes_below N: reports programs as they end, until fewer than N run.
+lanes_below() {
+	local name
+	while [ ${#lanes[@]} -ge "$1" ]; do
+		read -r -u "$ended" name
+		wait "${lanes[$name]}"
+		unset "lanes[$name]"
+		report "$name" "$(place "$name")"
+	done
+}
+
+# Their worlds go with whoever made them.
+lanes_end() {
+	local pid
+	for pid in "${lanes[@]}"; do pkill -P "$pid"; done
+	wait
+	exit "$1"
+}
+trap 'lanes_end 130' INT
+trap 'lanes_end 143' TERM HUP
+
 for suite in "${suites[@]}"; do
 	list=$(programs "$suite") || { failed=$((failed + 1)); continue; }
-	names=() dirs=()
-	# Only tests without a clock or a network may share the machine.
-	case $suite in core | unit | *:core | *:unit) n=$jobs ;; *) n=1 ;; esac
 	while read -r dir program source; do
 		[ -n "$dir" ] || continue
 		name=$suite/$(basename "${source%.*}")
 		case $name in *"$filter"*) ;; *) continue ;; esac
-		res=$results/${name//[:\/]/_}
+		res=$(place "$name")
 		mkdir -p "$res"
-		names+=("$name") dirs+=("$res")
 		if [ ! -x "$program" ]; then
 			echo "$program is not built (make tests)" > "$res/out"
 			echo 1 > "$res/status"; echo 0 > "$res/ms"; : > "$res/left"; : > "$res/kernel"
-		elif [ "$n" -gt 1 ]; then
-			while [ "$(jobs -rp | wc -l)" -ge "$n" ]; do wait -n; done
-			run_one "$dir" "$program" "$source" "$res" &
+			report "$name" "$res"
 			continue
-		else
-			run_one "$dir" "$program" "$source" "$res"
 		fi
-		[ "$n" -gt 1 ] || { report "$name" "$res"; names=() dirs=(); }
+		# One that wants the machine for itself waits until nobody else has it, and keeps it.
+		alone=$(sed -n '1,20s/^[# *\/]*test-alone: .*/1/p' "$source")
+		lanes_below "$([ -n "$alone" ] && echo 1 || echo "$jobs")"
+		{
+			run_one "$dir" "$program" "$source" "$res"
+			echo "$name" >&"$ended"
+		} &
+		lanes[$name]=$!
+		[ -z "$alone" ] || lanes_below 1
 	done <<< "$list"
-	wait
-	for i in "${!names[@]}"; do report "${names[i]}" "${dirs[i]}"; done
 done
+lanes_below 1
 
 [ ${#failures[@]} = 0 ] || printf 'failed: %s\n' "${failures[@]}"
 line="$passed passed, $failed failed"

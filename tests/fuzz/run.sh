@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
 # test-timeout: 3600
-# Runs every fuzzer for FUZZ_SECONDS (10) from the seeds in corpus/WHAT.
+# Runs every fuzzer for FUZZ_SECONDS (6) from the seeds in corpus/WHAT.
 # Inputs that crash one stay in out/fuzz/, as does what it learned.
 set -u
 . "$(dirname "$0")/../build/lib.sh"
 
-seconds=${FUZZ_SECONDS:-10}
+seconds=${FUZZ_SECONDS:-6}
 build=$KT_BUILD/fuzzing
 check "fuzzers build" make --no-print-directory -s -j2 CC=clang O=1 SAN=fuzzer-no-link,address,undefined BUILD="$build" \
 	fuzzers

@@ -125,7 +125,7 @@ same "output full: exit code" "$code" 4
 # Interrupted before the end that was asked for.
 begin -c 1000000 -w "$T/cut.pcapng"
 send
-sleep 0.3
+wait_for 10 grep -q '^seen 1000,' "$T/err" # the receiving thread has them, files may not
 stop "$cap" TERM
 same "interrupted: exit code" "$?" 143
 same "interrupted: nothing is lost" "$(count "$T/cut.pcapng")" 1000

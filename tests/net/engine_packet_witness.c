@@ -20,14 +20,14 @@ struct pcap_record {
 	u32 wirelen;
 };
 
-static char path[64];
+static char path[] = "/tmp/kt-XXXXXX"; /* worlds that run side by side share /tmp, and count their processes from 1 */
 static pid_t tcpdump;
 
 static void start_tcpdump(void)
 {
 	struct stat st = { 0 };
 
-	snprintf(path, sizeof(path), "/tmp/kt-%d.pcap", (int)getpid());
+	close(mkstemp(path));
 	tcpdump = fork();
 	if (!tcpdump) {
 		execlp("tcpdump", "tcpdump", "-i", FAR, "-w", path, "--time-stamp-precision=nano", "-U", "-Z", "root",

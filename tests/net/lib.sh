@@ -144,9 +144,24 @@ sniff() {
 	wait_for 10 grep -q 'listening on' "$file.log"
 }
 
-# sniffed PID FILE: ends it; everything seen is in the file.
+# sniff_counts PID FILE: tcpdump's own "CAPTURED RECEIVED": how many it wrote, how many its tap has seen.
+sniff_counts() {
+	local before
+	before=$(grep -c 'dropped by kernel' "$2.log")
+	kill -USR1 "$1" || return
+	wait_for 5 eval "[ \$(grep -c 'dropped by kernel' '$2.log') -gt $before ]"
+	sed -n 's/^tcpdump: \([0-9]*\) packets* captured, \([0-9]*\) packets* received by filter.*/\1 \2/p' "$2.log" | tail -n 1
+}
+
+# sniffed PID FILE: ends it; everything seen is in the file: all that the tap saw is written, and no more comes.
 sniffed() {
-	sleep 0.3 # what has been sent is still on its way through the tap
+	local now='' before=none
+	for _ in {1..100}; do
+		now=$(sniff_counts "$1" "$2")
+		[ -n "$now" ] && [ "$now" = "$before" ] && [ "${now% *}" = "${now#* }" ] && break
+		before=$now
+		sleep 0.05 # that no more comes can only be seen over a time
+	done
 	stop "$1"
 	grep -q '^0 packets dropped by kernel' "$2.log"
 }

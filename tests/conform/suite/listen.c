@@ -147,10 +147,19 @@ static void listen_too_many(void)
 
 static const char *share_path(void)
 {
-	static char path[64];
+	static char path[] = "/tmp/kt-suite-XXXXXX";
+	static bool made;
 
-	if (!path[0]) /* a child uses its parent's */
-		snprintf(path, sizeof(path), "/tmp/kt-suite-%d.sock", getpid());
+	/* A child uses its parent's. Worlds that run side by side share /tmp, and count their processes from 1. */
+	if (!made) {
+		int fd = mkstemp(path);
+
+		if (fd < 0)
+			TEST_FAIL("%s: %s", path, strerror(errno));
+		close(fd);
+		unlink(path);
+		made = true;
+	}
 	return path;
 }
 
