@@ -4,8 +4,9 @@
 #include <time.h>
 
 #include "core/hash.h"
-#include "lib/permute.h"
-#include "lib/template.h"
+#include "core/permute.h"
+#include "core/template.h"
+#include "lib/probe.h"
 
 static double now_ns(void)
 {
@@ -46,7 +47,7 @@ static double measure(const struct ktrxer_probe *p, const struct ktrxer_path *pa
 			struct ktrxer_addr target = target_of(path->src.version, i);
 
 			if (t)
-				kt_template_fill(t, &target, 443, i, 12345, buf);
+				kt_template_fill(t, target.bytes, 443, i, 12345, buf);
 			else
 				ktrxer_probe_build(p, path, &target, i, 12345, buf, sizeof(buf));
 			__asm__ volatile("" : : "r"(buf) : "memory");
@@ -74,7 +75,7 @@ int main(void)
 			p.dport = 443;
 			p.payload_bytes = series[i].payload_bytes;
 			p.dns_name = "example.org";
-			if (kt_template_init(&t, &p, &path))
+			if (kt_probe_template(&t, &p, &path))
 				return 1;
 			printf("{\"bench\":\"probe_fill\",\"probe\":\"%s\",\"version\":%d,\"frame_bytes\":%u,"
 			       "\"template_ns\":%.1f,\"build_ns\":%.1f}\n",

@@ -16,7 +16,7 @@ struct dry {
 	struct out *out;
 	struct json json;
 	u64 seq;
-	u8 frame[KT_PROBE_MAX_PAYLOAD + 128];
+	u8 frame[KT_SERIES_MAX_PAYLOAD + 128];
 };
 
 /* Addresses that are not known without a port are zero. */

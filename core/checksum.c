@@ -15,12 +15,6 @@ static inline u32 load32(const u8 *p)
 	return v;
 }
 
-/* Any 64-bit sum as an equal one below 2^33: room for another 2^31 words. */
-static inline u64 narrow(u64 sum)
-{
-	return (sum & 0xffffffff) + (sum >> 32);
-}
-
 /* Two sums, so that one addition need not wait for the other. */
 static u64 add_blocks(u64 sum, const u8 *p, u32 n_blocks)
 {
@@ -36,7 +30,7 @@ static u64 add_blocks(u64 sum, const u8 *p, u32 n_blocks)
 		a += load32(p + 24);
 		b += load32(p + 28);
 	}
-	return narrow(a) + narrow(b);
+	return kt_checksum_narrow(a) + kt_checksum_narrow(b);
 }
 
 u64 kt_checksum_add(u64 sum, const void *data, u32 len)
@@ -44,7 +38,7 @@ u64 kt_checksum_add(u64 sum, const void *data, u32 len)
 	const u8 *p = data;
 	u16 half = 0;
 
-	sum = narrow(sum);
+	sum = kt_checksum_narrow(sum);
 	if (len >= 32) {
 		sum = add_blocks(sum, p, len / 32);
 		p += len & ~31u;
@@ -72,17 +66,6 @@ u64 kt_checksum_add(u64 sum, const void *data, u32 len)
 		sum += half;
 	}
 	return sum;
-}
-
-u16 kt_checksum_fold(u64 sum)
-{
-	u32 s;
-
-	sum = narrow(narrow(sum));
-	s = (u32)sum;
-	s = (s & 0xffff) + (s >> 16);
-	s = (s & 0xffff) + (s >> 16);
-	return (u16)~s;
 }
 
 u64 kt_checksum_pseudo(u8 version, const u8 *src, const u8 *dst, u8 proto, u32 l4_bytes)

@@ -15,8 +15,21 @@
  */
 u64 kt_checksum_add(u64 sum, const void *data, u32 len);
 
+/* Any 64-bit sum as an equal one below 2^33: room for another 2^31 words. */
+static inline u64 kt_checksum_narrow(u64 sum)
+{
+	return (sum & 0xffffffff) + (sum >> 32);
+}
+
 /* Folds and complements: the value to store, as it lies in memory. */
-u16 kt_checksum_fold(u64 sum);
+static inline u16 kt_checksum_fold(u64 sum)
+{
+	u32 s = (u32)kt_checksum_narrow(kt_checksum_narrow(sum));
+
+	s = (s & 0xffff) + (s >> 16);
+	s = (s & 0xffff) + (s >> 16);
+	return (u16)~s;
+}
 
 static inline u16 kt_checksum(const void *data, u32 len)
 {

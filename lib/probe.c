@@ -5,33 +5,9 @@
 #include "../core/hash.h"
 #include "dns.h"
 
-u64 kt_probe_hash(const struct ktrxer_probe *p, u8 version, const u8 *src, const u8 *dst, u16 dport, u16 seq16)
-{
-	struct kt_hash_key key = { p->key[0], p->key[1] };
-	u32 n = version == 4 ? 4 : 16;
-	u8 b[40];
-
-	b[0] = version;
-	b[1] = (u8)p->kind;
-	kt_put_be16(b + 2, dport);
-	kt_put_be16(b + 4, p->kind == KTRXER_PROBE_SYN ? seq16 : 0);
-	b[6] = b[7] = 0;
-	memcpy(b + 8, src, n);
-	memcpy(b + 8 + n, dst, n);
-	return kt_hash_siphash24(&key, b, 8 + 2 * n);
-}
-
-/* Its input is 24 bytes long, kt_probe_hash's 16 or 40: the two never hash the same message. */
-u64 kt_probe_mac(const struct ktrxer_probe *p, u64 h, u64 seq, u64 time_ns, bool with_time)
-{
-	struct kt_hash_key key = { p->key[0], p->key[1] };
-	u8 b[24];
-
-	kt_put_be64(b, h);
-	kt_put_be64(b + 8, seq);
-	kt_put_be64(b + 16, with_time ? time_ns : 0);
-	return kt_hash_siphash24(&key, b, sizeof(b));
-}
+_Static_assert((int)KTRXER_PROBE_ICMP == KT_SERIES_ICMP && (int)KTRXER_PROBE_UDP == KT_SERIES_UDP &&
+		       (int)KTRXER_PROBE_SYN == KT_SERIES_SYN && (int)KTRXER_PROBE_DNS == KT_SERIES_DNS,
+	       "a kind has one number");
 
 int kt_probe_check(const struct ktrxer_probe *p, const char **why)
 {
@@ -44,7 +20,7 @@ int kt_probe_check(const struct ktrxer_probe *p, const char **why)
 		*why = "there is no such kind of probe";
 	else if (p->n_vlans > KT_MAX_VLANS)
 		*why = "at most two VLAN tags can be sent";
-	else if (p->payload_bytes > KT_PROBE_MAX_PAYLOAD)
+	else if (p->payload_bytes > KT_SERIES_MAX_PAYLOAD)
 		*why = "the payload is longer than 9216 bytes";
 	else if (p->payload_bytes && (p->kind == KTRXER_PROBE_SYN || p->kind == KTRXER_PROBE_DNS))
 		*why = "only ICMP and UDP probes take a payload length";
@@ -55,20 +31,21 @@ int kt_probe_check(const struct ktrxer_probe *p, const char **why)
 	return *why ? -EINVAL : 0;
 }
 
-/* payload of at least KT_PROBE_MAX_PAYLOAD bytes; returns how many are used. */
-static u32 build_payload(const struct ktrxer_probe *p, u8 version, u64 h, u64 seq, u64 now_ns, u8 *payload)
+/* payload of at least KT_SERIES_MAX_PAYLOAD bytes; returns how many are used. */
+static u32 build_payload(const struct ktrxer_probe *p, const struct kt_series *series, u8 version, u64 h, u64 seq,
+			 u64 now_ns, u8 *payload)
 {
-	bool with_time = p->payload_bytes >= KT_PROBE_TIME_PAYLOAD;
+	bool with_time = p->payload_bytes >= KT_SERIES_TIME_PAYLOAD;
 
 	if (p->kind == KTRXER_PROBE_DNS)
-		return (u32)kt_dns_encode_query(payload, kt_probe_dns_id(h, (u16)seq), p->dns_name,
+		return (u32)kt_dns_encode_query(payload, kt_series_dns_id(h, (u16)seq), p->dns_name,
 						kt_probe_dns_type(p, version));
 	if (p->kind == KTRXER_PROBE_SYN)
 		return 0;
 	for (u32 i = 0; i < p->payload_bytes; i++)
 		payload[i] = (u8)i;
-	if (p->payload_bytes >= KT_PROBE_SEQ_PAYLOAD) {
-		kt_put_be64(payload, kt_probe_mac(p, h, seq, now_ns, with_time));
+	if (p->payload_bytes >= KT_SERIES_SEQ_PAYLOAD) {
+		kt_put_be64(payload, kt_series_mac(series, h, seq, now_ns, with_time));
 		kt_put_be64(payload + 8, seq);
 		if (with_time)
 			kt_put_be64(payload + 16, now_ns);
@@ -76,22 +53,23 @@ static u32 build_payload(const struct ktrxer_probe *p, u8 version, u64 h, u64 se
 	return p->payload_bytes;
 }
 
-static void set_transport(const struct ktrxer_probe *p, u64 h, u64 seq, struct kt_packet_spec *s)
+static void set_transport(const struct ktrxer_probe *p, const struct kt_series *series, u64 h, u64 seq,
+			  struct kt_packet_spec *s)
 {
 	bool v4 = s->flow.version == 4;
 
 	if (p->kind == KTRXER_PROBE_ICMP) {
 		s->flow.proto = v4 ? KT_PROTO_ICMP : KT_PROTO_ICMPV6;
 		s->flow.dport = v4 ? 8 << 8 : 128 << 8;
-		s->icmp_id = kt_probe_icmp_id(h);
+		s->icmp_id = kt_series_icmp_id(h);
 		s->icmp_seq = (u16)seq;
 		return;
 	}
-	s->flow.sport = kt_probe_sport(p, h);
-	s->flow.dport = kt_probe_dport(p);
+	s->flow.sport = kt_series_sport(series, h);
+	s->flow.dport = series->dport;
 	s->flow.proto = p->kind == KTRXER_PROBE_SYN ? KT_PROTO_TCP : KT_PROTO_UDP;
 	if (p->kind == KTRXER_PROBE_SYN) {
-		s->tcp_seq = kt_probe_tcp_seq(h, (u16)seq);
+		s->tcp_seq = kt_series_tcp_seq(h, (u16)seq);
 		s->tcp_flags = KT_TCP_SYN;
 		s->tcp_mss_option = true;
 	}
@@ -109,27 +87,42 @@ KTRXER_API int ktrxer_probe_build(const struct ktrxer_probe *p, const struct ktr
 		.ip_id = (u16)seq,
 		.dont_fragment = true,
 	};
-	u8 payload[KT_PROBE_MAX_PAYLOAD];
+	struct kt_series series = kt_probe_series(p);
+	u8 payload[KT_SERIES_MAX_PAYLOAD];
 	const char *why;
 	u64 h;
 	int n;
 
 	if (kt_probe_check(p, &why) || (target->version != 4 && target->version != 6) ||
-	    path->src.version != target->version || (p->kind != KTRXER_PROBE_ICMP && !kt_probe_dport(p)))
+	    path->src.version != target->version || (p->kind != KTRXER_PROBE_ICMP && !series.dport))
 		return -EINVAL;
 	memcpy(s.src_mac, path->src_mac, 6);
 	memcpy(s.dst_mac, path->dst_mac, 6);
 	s.flow.version = target->version;
 	memcpy(s.flow.src, path->src.bytes, 16);
 	memcpy(s.flow.dst, target->bytes, 16);
-	h = kt_probe_hash(p, target->version, path->src.bytes, target->bytes, kt_probe_dport(p), (u16)seq);
-	set_transport(p, h, seq, &s);
+	h = kt_series_hash(&series, target->version, path->src.bytes, target->bytes, series.dport, (u16)seq);
+	set_transport(p, &series, h, seq, &s);
 	s.payload = payload;
-	s.payload_bytes = build_payload(p, target->version, h, seq, now_ns, payload);
+	s.payload_bytes = build_payload(p, &series, target->version, h, seq, now_ns, payload);
 	n = kt_packet_build(&s, buf, cap);
 	if (n > 0 && path->mtu && (u32)n > path->mtu + KT_ETH_BYTES + KT_VLAN_BYTES * (u32)p->n_vlans)
 		return -EMSGSIZE;
 	return n;
+}
+
+int kt_probe_template(struct kt_template *t, const struct ktrxer_probe *p, const struct ktrxer_path *path)
+{
+	struct kt_series series = kt_probe_series(p);
+	struct ktrxer_addr target = { .version = path->src.version };
+	struct ktrxer_probe any = *p;
+	u8 frame[KT_TEMPLATE_MAX_FRAME];
+	int n;
+
+	if (p->kind != KTRXER_PROBE_ICMP && !p->dport)
+		any.dport = 1;
+	n = ktrxer_probe_build(&any, path, &target, 0, 0, frame, sizeof(frame));
+	return n < 0 ? n : kt_template_init(t, &series, frame, (u32)n);
 }
 
 KTRXER_API const char *ktrxer_answer_name(enum ktrxer_answer answer)

@@ -1,22 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
  * Probes and their answers, for the library's own parts: how a probe is
- * derived from key, addresses and number, shared by the builder (probe.c), the
- * fast path (template.c) and the matcher (probe_match.c).
- *
- * Where the number (seq) and the proof that we sent it travel. h is SipHash-2-4 of
- * kind, addresses, target port and (SYN) the low 16 bits of seq, under the
- * run's key; seq16 are those bits.
- *
- *          source port    ip id   further
- *   ICMP        -         seq16   echo id = h, echo seq = seq16
- *   UDP         h         seq16
- *   SYN         h         seq16   TCP seq = seq16 << 16 | h
- *   DNS         h         seq16   DNS id = seq16 ^ h
- *
- * ICMP and UDP payloads of 16 bytes or more begin with
- *   mac (8) seq (8) [time (8), from 24 bytes on]
- * where mac is SipHash-2-4 of h, seq and time; the rest counts up, as ping's does.
+ * derived from key, addresses and number is in core/series.h.
  */
 #ifndef KT_PROBE_H
 #define KT_PROBE_H
@@ -24,10 +9,9 @@
 #include "../include/ktrxer.h"
 
 #include "../core/packet.h"
+#include "../core/series.h"
+#include "../core/template.h"
 
-#define KT_PROBE_SEQ_PAYLOAD 16
-#define KT_PROBE_TIME_PAYLOAD 24
-#define KT_PROBE_MAX_PAYLOAD 9216
 #define KT_PROBE_SPORT_LO 32768
 #define KT_PROBE_SPORT_HI 61000
 
@@ -53,34 +37,20 @@ static inline u16 kt_probe_sport_hi(const struct ktrxer_probe *p)
 	return p->sport_lo ? p->sport_hi : KT_PROBE_SPORT_HI;
 }
 
-/* The source port of a hash: spreads 32 of its bits over the range. */
-static inline u16 kt_probe_sport(const struct ktrxer_probe *p, u64 h)
+static inline struct kt_series kt_probe_series(const struct ktrxer_probe *p)
 {
-	u32 lo = kt_probe_sport_lo(p), n = kt_probe_sport_hi(p) - lo + 1;
-
-	return (u16)(lo + (u32)(((h >> 16 & 0xffffffff) * n) >> 32));
+	return (struct kt_series){
+		.key = { p->key[0], p->key[1] },
+		.payload_bytes = p->payload_bytes,
+		.sport_lo = kt_probe_sport_lo(p),
+		.sport_hi = kt_probe_sport_hi(p),
+		.dport = kt_probe_dport(p),
+		.kind = (u8)p->kind,
+	};
 }
 
-static inline u16 kt_probe_icmp_id(u64 h)
-{
-	return (u16)h;
-}
-
-static inline u32 kt_probe_tcp_seq(u64 h, u16 seq16)
-{
-	return (u32)seq16 << 16 | (u16)h;
-}
-
-static inline u16 kt_probe_dns_id(u64 h, u16 seq16)
-{
-	return (u16)(seq16 ^ (u16)(h >> 48));
-}
-
-/* h: src and dst in network order, 4 or 16 bytes each. */
-u64 kt_probe_hash(const struct ktrxer_probe *p, u8 version, const u8 *src, const u8 *dst, u16 dport, u16 seq16);
-
-/* The proof in front of a payload; with_time false: time is left out. */
-u64 kt_probe_mac(const struct ktrxer_probe *p, u64 h, u64 seq, u64 time_ns, bool with_time);
+/* The template of a series on a path. 0, or what ktrxer_probe_build() says. */
+int kt_probe_template(struct kt_template *t, const struct ktrxer_probe *p, const struct ktrxer_path *path);
 
 /* Can this series be sent to addresses of that version? 0, or -EINVAL with *why a constant sentence. */
 int kt_probe_check(const struct ktrxer_probe *p, const char **why);

@@ -12,6 +12,7 @@
 /* The answer being judged: who probed whom, and where in the frame the returned bytes lie. */
 struct claim {
 	const struct ktrxer_probe *p;
+	struct kt_series series;
 	struct ktrxer_match *m;
 	u8 version;
 	const u8 *us;
@@ -31,22 +32,22 @@ static void note_seq(struct claim *c, u64 seq, unsigned int bits)
 
 static u64 claim_hash(const struct claim *c, u16 seq16)
 {
-	return kt_probe_hash(c->p, c->version, c->us, c->target, c->dport, seq16);
+	return kt_series_hash(&c->series, c->version, c->us, c->target, c->dport, seq16);
 }
 
 /* 1: the payload is ours and told the whole seq; 0: it is too short to tell; -1: it is not ours. */
 static int check_payload(struct claim *c, u64 h)
 {
-	bool with_time = c->p->payload_bytes >= KT_PROBE_TIME_PAYLOAD;
-	u32 need = with_time ? KT_PROBE_TIME_PAYLOAD : KT_PROBE_SEQ_PAYLOAD;
+	bool with_time = c->p->payload_bytes >= KT_SERIES_TIME_PAYLOAD;
+	u32 need = with_time ? KT_SERIES_TIME_PAYLOAD : KT_SERIES_SEQ_PAYLOAD;
 	u64 seq, time_ns = 0;
 
-	if (c->p->payload_bytes < KT_PROBE_SEQ_PAYLOAD || c->payload_bytes < need)
+	if (c->p->payload_bytes < KT_SERIES_SEQ_PAYLOAD || c->payload_bytes < need)
 		return 0;
 	seq = kt_get_be64(c->payload + 8);
 	if (with_time)
 		time_ns = kt_get_be64(c->payload + 16);
-	if (kt_get_be64(c->payload) != kt_probe_mac(c->p, h, seq, time_ns, with_time))
+	if (kt_get_be64(c->payload) != kt_series_mac(&c->series, h, seq, time_ns, with_time))
 		return -1;
 	note_seq(c, seq, 64);
 	c->m->sent_ns = time_ns;
@@ -58,7 +59,7 @@ static bool claim_icmp(struct claim *c, u16 id, u16 seq16)
 	u64 h = claim_hash(c, 0);
 	int payload;
 
-	if (id != kt_probe_icmp_id(h))
+	if (id != kt_series_icmp_id(h))
 		return false;
 	note_seq(c, seq16, 16);
 	payload = check_payload(c, h);
@@ -70,13 +71,13 @@ static bool claim_udp(struct claim *c, const u16 *ip_id)
 {
 	u64 h = claim_hash(c, 0);
 
-	if (c->sport != kt_probe_sport(c->p, h))
+	if (c->sport != kt_series_sport(&c->series, h))
 		return false;
 	if (ip_id)
 		note_seq(c, *ip_id, 16);
 	if (c->p->kind == KTRXER_PROBE_DNS) {
 		if (c->payload_bytes >= 2)
-			note_seq(c, (u16)(kt_get_be16(c->payload) ^ kt_probe_dns_id(h, 0)), 16);
+			note_seq(c, (u16)(kt_get_be16(c->payload) ^ kt_series_dns_id(h, 0)), 16);
 		return true;
 	}
 	return check_payload(c, h) >= 0 || !c->quoted;
@@ -87,7 +88,7 @@ static bool claim_tcp(struct claim *c, u32 tcp_seq)
 	u16 seq16 = (u16)(tcp_seq >> 16);
 	u64 h = claim_hash(c, seq16);
 
-	if (tcp_seq != kt_probe_tcp_seq(h, seq16) || c->sport != kt_probe_sport(c->p, h))
+	if (tcp_seq != kt_series_tcp_seq(h, seq16) || c->sport != kt_series_sport(&c->series, h))
 		return false;
 	note_seq(c, seq16, 16);
 	return true;
@@ -275,7 +276,7 @@ static void set_addresses(struct ktrxer_match *m, const struct kt_packet *k)
 enum ktrxer_answer kt_probe_match(const struct ktrxer_probe *p, const struct kt_packet *k, const u8 *frame, u32 caplen,
 				  bool any_port, struct ktrxer_match *m)
 {
-	struct claim c = { .p = p, .m = m, .version = k->flow.version };
+	struct claim c = { .p = p, .series = kt_probe_series(p), .m = m, .version = k->flow.version };
 	enum ktrxer_answer answer;
 
 	memset(m, 0, sizeof(*m));

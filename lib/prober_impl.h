@@ -8,7 +8,7 @@
 #include "outstanding.h"
 #include "path.h"
 #include "prober.h"
-#include "template.h"
+#include "probe.h"
 
 #define KT_PROBER_MAX_ORDERED 4096u /* targets whose order of answers is judged */
 #define KT_PROBER_SUBMIT 64u

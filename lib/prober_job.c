@@ -120,9 +120,9 @@ static int find_path(struct kt_prober *p, const struct ktrxer_addr *target, stru
 		if (ret)
 			return ret;
 	}
-	if (!p->has_template[v] || memcmp(t->src.bytes, path.src.bytes, 16)) {
+	if (!p->has_template[v] || memcmp(t->src, path.src.bytes, 16)) {
 		p->has_template[v] = false;
-		ret = kt_template_init(t, &p->o.probe, &path);
+		ret = kt_probe_template(t, &p->o.probe, &path);
 		if (ret)
 			return kt_err(err, -ret,
 				      ret == -EMSGSIZE ? "the probe is longer than the path's MTU of %u bytes"
@@ -154,7 +154,7 @@ int kt_prober_render(struct kt_prober *p, const struct kt_probe_entry *e, u8 *bu
 		return ret;
 	if (t->len > p->max_frame)
 		return kt_err(err, EMSGSIZE, "the probe of %u bytes is longer than %u", t->len, p->max_frame);
-	return (int)kt_template_fill(t, &e->addr, e->port, e->seq, e->scheduled_ns, buf);
+	return (int)kt_template_fill(t, e->addr.bytes, e->port, e->seq, e->scheduled_ns, buf);
 }
 
 static void target_of(struct kt_prober *p, u64 number, struct kt_target *target)

@@ -10,7 +10,7 @@
 
 #include "../include/ktrxer.h"
 
-#include "permute.h"
+#include "../core/permute.h"
 
 struct kt_walk_opts {
 	bool random;

@@ -324,7 +324,8 @@ static void t_source_ports(void)
 	p.sport_lo = 61001;
 	p.sport_hi = 61004;
 	for (u64 i = 0; i < 200; i++) {
-		u16 sport = kt_probe_sport(&p, kt_hash_next(&rng));
+		struct kt_series s = kt_probe_series(&p);
+		u16 sport = kt_series_sport(&s, kt_hash_next(&rng));
 
 		CHECK(sport >= 61001 && sport <= 61004);
 		low |= sport == 61001;

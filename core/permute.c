@@ -2,7 +2,7 @@
 /* Random order without a table: an alternating Feistel network with cycle walking. */
 #include "permute.h"
 
-#include "../core/hash.h"
+#include "hash.h"
 
 void kt_permute_init(struct kt_permute *p, u64 last, u64 seed)
 {

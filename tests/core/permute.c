@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /* Every number of a space comes exactly once, for every small size and by the inverse for the large ones. */
-#include "lib/permute.h"
+#include "core/permute.h"
 
 #include "core/hash.h"
 #include "tests/test.h"
@@ -53,7 +53,7 @@ static void t_inverse_of_huge_spaces(void)
 	static const u64 lasts[] = { 0xffffffffull,	    0xffffffffull * 3 + 2,
 				     (1ull << 48) - 1,	    (1ull << 48) + 12345,
 				     3702258432ull * 65535, 1ull << 63,
-				     UINT64_MAX - 4000,	    UINT64_MAX };
+				     ~0ull - 4000,	    ~0ull };
 	u64 rng = 1;
 
 	for (size_t k = 0; k < KT_ARRAY_LEN(lasts); k++) {

@@ -19,7 +19,7 @@
 #ifndef KT_PERMUTE_H
 #define KT_PERMUTE_H
 
-#include "../core/env.h"
+#include "env.h"
 
 #define KT_PERMUTE_ROUNDS 6
 
