@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * The limit for engine packet: nothing but sendmmsg on an AF_PACKET socket
- * with qdisc bypass, in batches of 64 distinct frames, until it is killed.
+ * The limit for engine packet: nothing but the calls that it makes on an
+ * AF_PACKET socket with qdisc bypass, with distinct frames, until it is killed.
+ * Floods go by sendmmsg, in batches of 64; probes of trains by a send() each, whose answer is that frame's own.
  *
- *   bare_packet IFNAME FRAME_BYTES
+ *   bare_packet IFNAME FRAME_BYTES [send]
  */
 #include <arpa/inet.h>
 #include <linux/if_packet.h>
@@ -24,7 +25,7 @@ int main(int argc, char **argv)
 	unsigned int len;
 	int fd, one = 1;
 
-	if (argc != 3)
+	if (argc != 3 && (argc != 4 || strcmp(argv[3], "send")))
 		return 2;
 	len = (unsigned int)atoi(argv[2]);
 	fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
@@ -42,6 +43,12 @@ int main(int argc, char **argv)
 	for (;;) {
 		for (unsigned int k = 0; k < BATCH; k++)
 			bench_frame(buf[k], len, i++);
+		if (argc == 4) {
+			for (unsigned int k = 0; k < BATCH; k++)
+				if (send(fd, buf[k], len, 0) < 0 && errno != ENOBUFS)
+					exit(1);
+			continue;
+		}
 		if (sendmmsg(fd, m, BATCH, 0) < 0 && errno != ENOBUFS) {
 			perror("bare_packet");
 			return 1;

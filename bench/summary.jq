@@ -7,7 +7,8 @@ def medians: group_by([.bytes, .name]) | map({
 	max_rss_kib: (map(.max_rss_kib) | max), said: (map(.said // empty) | first // null) });
 def best($rows; $kind; $small): [$rows[] | select(.kind == $kind and ((.bytes <= 64) == $small)) | .mpps // empty] | max;
 def limit($rows; $row): [$rows[] | select(.kind == "limit" and .bytes == $row.bytes and
-	(.name == (if $row.name | test("packet") then "bare-packet"
+	(.name == (if $row.name == "ktrxer-packet-trains" then "bare-send"
+		elif $row.name | test("packet") then "bare-packet"
 		elif $row.name == "ktrxer-xdp-flood" then "bare-live"
 		elif $row.name | test("xdp") then "bare-xsk" else "none" end))) | .mpps] | first;
 ($tx | medians) as $rows

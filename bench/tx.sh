@@ -42,6 +42,7 @@ row() {
 for _ in $(seq "$rounds"); do
 	for bytes in 60 1514; do
 		row bare-packet limit $bytes 300 "$build/bench/bare_packet" bench0 $bytes
+		row bare-send limit $bytes 300 "$build/bench/bare_packet" bench0 $bytes send
 		row ktrxer-packet-flood ours $bytes 300 "$build/bench/tx" packet:bench0 $bytes flood
 		row ktrxer-packet-trains ours $bytes 300 "$build/bench/tx" packet:bench0 $bytes batch
 		[ -x "$build/bench/bare_xsk" ] && row bare-xsk limit $bytes 300 "$build/bench/bare_xsk" bench0 $bytes

@@ -63,17 +63,25 @@ static void sift_down(struct kt_schedule *s, u32 place, const struct kt_schedule
 	sift_up(s, place, e);
 }
 
+int kt_schedule_restore(struct kt_schedule *s, const struct kt_schedule_entry *e)
+{
+	struct kt_schedule_entry again = *e;
+
+	if (e->item >= s->n_items)
+		return -EINVAL;
+	if (s->where[e->item] != KT_SCHEDULE_NONE)
+		return -EEXIST;
+	sift_up(s, s->n++, &again);
+	return 0;
+}
+
 int kt_schedule_add(struct kt_schedule *s, u32 item, u64 time_ns)
 {
-	struct kt_schedule_entry e = { .time_ns = time_ns, .item = item };
+	struct kt_schedule_entry e = { .time_ns = time_ns, .order = s->next_order, .item = item };
+	int ret = kt_schedule_restore(s, &e);
 
-	if (item >= s->n_items)
-		return -EINVAL;
-	if (s->where[item] != KT_SCHEDULE_NONE)
-		return -EEXIST;
-	e.order = s->next_order++;
-	sift_up(s, s->n++, &e);
-	return 0;
+	s->next_order += !ret;
+	return ret;
 }
 
 const struct kt_schedule_entry *kt_schedule_first(const struct kt_schedule *s)
@@ -100,6 +108,23 @@ u32 kt_schedule_pop(struct kt_schedule *s)
 	item = s->heap[0].item;
 	take(s, 0);
 	return item;
+}
+
+int kt_schedule_replace(struct kt_schedule *s, u32 item, u32 by)
+{
+	u32 place;
+
+	if (by >= s->n_items)
+		return -EINVAL;
+	if (item >= s->n_items || s->where[item] == KT_SCHEDULE_NONE)
+		return -ENOENT;
+	if (s->where[by] != KT_SCHEDULE_NONE)
+		return -EEXIST;
+	place = s->where[item];
+	s->where[item] = KT_SCHEDULE_NONE;
+	s->where[by] = place;
+	s->heap[place].item = by;
+	return 0;
 }
 
 int kt_schedule_remove(struct kt_schedule *s, u32 item)

@@ -41,7 +41,13 @@ const struct kt_schedule_entry *kt_schedule_first(const struct kt_schedule *s);
 /* Removes and returns the earliest item, or KT_SCHEDULE_NONE. */
 u32 kt_schedule_pop(struct kt_schedule *s);
 
+/* Puts another item into the place of one that is scheduled: same time, same order. 0, -ENOENT, -EEXIST or -EINVAL. */
+int kt_schedule_replace(struct kt_schedule *s, u32 item, u32 by);
+
 /* 0 or -ENOENT. */
 int kt_schedule_remove(struct kt_schedule *s, u32 item);
+
+/* Puts an entry back that was the first when it was taken out: with its time and its order among equal times. As add. */
+int kt_schedule_restore(struct kt_schedule *s, const struct kt_schedule_entry *e);
 
 #endif

@@ -7,35 +7,6 @@
 #include "../core/ring.h"
 #include "sender.h"
 
-void kt_fifo_init(struct kt_fifo *f)
-{
-	f->first = f->last = KT_NO_SLOT;
-	f->n = 0;
-}
-
-void kt_fifo_put(struct ktx *tx, struct kt_fifo *f, u32 item, enum kt_probe_place place)
-{
-	tx->pending[item].next = KT_NO_SLOT;
-	tx->pending[item].place = (u8)place;
-	if (f->n++)
-		tx->pending[f->last].next = item;
-	else
-		f->first = item;
-	f->last = item;
-}
-
-u32 kt_fifo_get(struct ktx *tx, struct kt_fifo *f)
-{
-	u32 item = f->first;
-
-	if (!f->n)
-		return KT_NO_SLOT;
-	f->first = tx->pending[item].next;
-	if (!--f->n)
-		f->last = KT_NO_SLOT;
-	return item;
-}
-
 void kt_probe_end(struct ktx *tx, u32 item, enum ktx_status status, int reason)
 {
 	struct ktx_done *d = &tx->pending[item].done;
@@ -95,12 +66,13 @@ static u32 collect(struct ktx *tx, u32 at, u64 until_ns)
 	const struct kt_schedule_entry *e;
 
 	while ((e = kt_schedule_first(&tx->schedule)) && e->time_ns <= until_ns) {
-		u32 item = kt_schedule_pop(&tx->schedule);
-
-		tx->pending[item].place = KT_PLACE_LAUNCHING;
-		tx->slots[item].state = KT_TX_READY;
-		tx->batch[at] = &tx->slots[item];
-		tx->batch_items[at++] = item;
+		/* A train has one entry. */
+		for (u32 item = kt_schedule_pop(&tx->schedule); item != KT_NO_SLOT; item = tx->pending[item].next) {
+			tx->pending[item].place = KT_PLACE_LAUNCHING;
+			tx->slots[item].state = KT_TX_READY;
+			tx->batch[at] = &tx->slots[item];
+			tx->batch_items[at++] = item;
+		}
 	}
 	return at;
 }
@@ -158,6 +130,7 @@ static bool settle(struct ktx *tx, u32 item)
 		if (!p->retry_ns)
 			return true;
 		p->place = KT_PLACE_SCHEDULED;
+		p->next = p->prev = KT_NO_SLOT;
 		kt_schedule_add(&tx->schedule, item, kt_port_now(tx->port) + p->retry_ns);
 		return false;
 	default:

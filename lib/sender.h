@@ -32,9 +32,9 @@ struct kt_pending {
 	u64 window_ns;
 	u32 max_attempts;
 	u32 retry_ns;
-	u32 next; /* in the list that its place has */
+	u32 next; /* in the list that its place has; scheduled: the next of its train */
+	u32 prev; /* scheduled: the one before it in its train. Only a train's first is in the schedule itself */
 	u8 place; /* enum kt_probe_place */
-	bool in_train; /* not the last of its train: the next one follows back-to-back */
 	struct ktx_done done; /* id, scheduled_ns, len, attempts from the start; the rest at the end */
 };
 
@@ -54,7 +54,7 @@ struct ktx {
 	u32 *batch_items;
 	struct kt_schedule schedule;
 	void *schedule_mem;
-	struct kt_fifo free;
+	struct kt_fifo free; /* last in, first out: a slot just used is still in the cache */
 	struct kt_fifo train; /* submitted with KTX_TRAIN, its end still to come */
 	struct kt_fifo in_flight;
 	struct kt_fifo done;
@@ -70,9 +70,44 @@ struct ktx {
 	struct ktrxer_err why;
 };
 
-void kt_fifo_init(struct kt_fifo *f);
-void kt_fifo_put(struct ktx *tx, struct kt_fifo *f, u32 item, enum kt_probe_place place);
-u32 kt_fifo_get(struct ktx *tx, struct kt_fifo *f);
+static inline void kt_fifo_init(struct kt_fifo *f)
+{
+	f->first = f->last = KT_NO_SLOT;
+	f->n = 0;
+}
+
+static inline void kt_fifo_put(struct ktx *tx, struct kt_fifo *f, u32 item, enum kt_probe_place place)
+{
+	tx->pending[item].next = KT_NO_SLOT;
+	tx->pending[item].place = (u8)place;
+	if (f->n++)
+		tx->pending[f->last].next = item;
+	else
+		f->first = item;
+	f->last = item;
+}
+
+/* In front of all others. */
+static inline void kt_fifo_push(struct ktx *tx, struct kt_fifo *f, u32 item, enum kt_probe_place place)
+{
+	tx->pending[item].next = f->first;
+	tx->pending[item].place = (u8)place;
+	if (!f->n++)
+		f->last = item;
+	f->first = item;
+}
+
+static inline u32 kt_fifo_get(struct ktx *tx, struct kt_fifo *f)
+{
+	u32 item = f->first;
+
+	if (!f->n)
+		return KT_NO_SLOT;
+	f->first = tx->pending[item].next;
+	if (!--f->n)
+		f->last = KT_NO_SLOT;
+	return item;
+}
 
 /* Launches what is due now; takes and leaves no lock. */
 void kt_launch_due(struct ktx *tx);

@@ -166,14 +166,17 @@ static int check_probe(struct ktx *tx, const struct ktx_probe *p)
 static void schedule_train(struct ktx *tx)
 {
 	u64 first = kt_launch_next(tx), launch;
-	u32 item = tx->train.first;
+	u32 head = tx->train.first, prev = KT_NO_SLOT;
 
-	launch = tx->pending[item].done.scheduled_ns;
-	while ((item = kt_fifo_get(tx, &tx->train)) != KT_NO_SLOT) {
+	launch = tx->pending[head].done.scheduled_ns;
+	for (u32 item = head; item != KT_NO_SLOT; item = tx->pending[item].next) {
 		tx->pending[item].done.scheduled_ns = launch;
 		tx->pending[item].place = KT_PLACE_SCHEDULED;
-		kt_schedule_add(&tx->schedule, item, launch);
+		tx->pending[item].prev = prev;
+		prev = item;
 	}
+	kt_schedule_add(&tx->schedule, head, launch);
+	kt_fifo_init(&tx->train);
 	if (!first || launch < first)
 		kt_store_release(&tx->kick, tx->kick + 1);
 }
@@ -299,7 +302,7 @@ KTRXER_API int ktx_complete(struct ktx *tx, struct ktx_done *done, unsigned int 
 		u32 item = kt_fifo_get(tx, &tx->done);
 
 		done[n++] = tx->pending[item].done;
-		kt_fifo_put(tx, &tx->free, item, KT_PLACE_FREE);
+		kt_fifo_push(tx, &tx->free, item, KT_PLACE_FREE);
 	}
 	pthread_mutex_unlock(&tx->lock);
 	return (int)n;
@@ -357,6 +360,21 @@ static int cancel_in_train(struct ktx *tx, bool all, u64 id)
 	return n;
 }
 
+/* Takes one probe out of the schedule; the others of its train stay. Lock held. */
+static void unschedule(struct ktx *tx, u32 item)
+{
+	const struct kt_pending *p = &tx->pending[item];
+
+	if (p->next != KT_NO_SLOT)
+		tx->pending[p->next].prev = p->prev;
+	if (p->prev != KT_NO_SLOT)
+		tx->pending[p->prev].next = p->next;
+	else if (p->next != KT_NO_SLOT)
+		kt_schedule_replace(&tx->schedule, item, p->next);
+	else
+		kt_schedule_remove(&tx->schedule, item);
+}
+
 /* Cancels scheduled probes; those being launched are beyond recall. */
 static int cancel(struct ktx *tx, bool all, u64 id)
 {
@@ -369,7 +387,7 @@ static int cancel(struct ktx *tx, bool all, u64 id)
 
 		if (p->place != KT_PLACE_SCHEDULED || (!all && p->done.id != id))
 			continue;
-		kt_schedule_remove(&tx->schedule, i);
+		unschedule(tx, i);
 		kt_probe_end(tx, i, KTX_CANCELLED, p->done.reason);
 		n++;
 	}

@@ -23,6 +23,7 @@ static void t_empty(void)
 	CHECK_EQ(kt_schedule_add(&s, 0, 0), -EINVAL);
 	CHECK_EQ(kt_schedule_remove(&s, 0), -ENOENT);
 	CHECK_EQ(kt_schedule_remove(&s, KT_SCHEDULE_NONE), -ENOENT);
+	CHECK_EQ(kt_schedule_replace(&s, 0, 0), -EINVAL);
 }
 
 static void t_bytes(void)
@@ -84,6 +85,23 @@ static void t_remove_any(void)
 	}
 }
 
+static void t_replace(void)
+{
+	init(4);
+	CHECK_EQ(kt_schedule_add(&s, 0, 7), 0);
+	CHECK_EQ(kt_schedule_add(&s, 1, 7), 0);
+	CHECK_EQ(kt_schedule_replace(&s, 2, 3), -ENOENT);
+	CHECK_EQ(kt_schedule_replace(&s, 9, 3), -ENOENT);
+	CHECK_EQ(kt_schedule_replace(&s, 0, 1), -EEXIST);
+	CHECK_EQ(kt_schedule_replace(&s, 0, 4), -EINVAL);
+	CHECK_EQ(kt_schedule_replace(&s, 0, 3), 0);
+	CHECK_EQ(kt_schedule_remove(&s, 0), -ENOENT);
+	CHECK_EQ(kt_schedule_add(&s, 0, 7), 0);
+	CHECK_EQ(kt_schedule_pop(&s), 3); /* in the first one's place */
+	CHECK_EQ(kt_schedule_pop(&s), 1);
+	CHECK_EQ(kt_schedule_pop(&s), 0);
+}
+
 /* What the heap must do, done the simple way. */
 static u32 model_first(const u64 *time, const u64 *order)
 {
@@ -105,13 +123,20 @@ static void t_random_against_a_list(void)
 	init(N);
 	for (u32 step = 0; step < 100000; step++) {
 		u64 r = kt_hash_next(&rng);
-		u32 item = (u32)(r >> 8) % N;
+		u32 item = (u32)(r >> 8) % N, by = (u32)(r >> 20) % N;
 
 		if (r % 8 < (step / 5000 % 2 ? 3 : 5)) {
 			CHECK_EQ(kt_schedule_add(&s, item, r >> 60), order[item] ? -EEXIST : 0);
 			if (!order[item]) {
 				time[item] = r >> 60;
 				order[item] = ++n;
+			}
+		} else if (r % 8 == 7 && r >> 63) {
+			CHECK_EQ(kt_schedule_replace(&s, item, by), !order[item] ? -ENOENT : order[by] ? -EEXIST : 0);
+			if (order[item] && !order[by]) {
+				time[by] = time[item];
+				order[by] = order[item];
+				order[item] = 0;
 			}
 		} else if (r % 8 == 7) {
 			CHECK_EQ(kt_schedule_remove(&s, item), order[item] ? 0 : -ENOENT);
@@ -125,5 +150,30 @@ static void t_random_against_a_list(void)
 	}
 }
 
-TEST_MAIN(T(t_empty), T(t_bytes), T(t_earliest_first), T(t_equal_times_in_order_of_insertion), T(t_remove_any),
-	  T(t_random_against_a_list))
+/* What was taken out goes back in front of its equals, in its old order, whatever came meanwhile. */
+static void t_restore(void)
+{
+	struct kt_schedule_entry e[3];
+
+	init(N);
+	for (u32 i = 0; i < 6; i++)
+		CHECK_EQ(kt_schedule_add(&s, i, 7), 0);
+	for (u32 i = 0; i < 3; i++) {
+		e[i] = *kt_schedule_first(&s);
+		CHECK_EQ(kt_schedule_pop(&s), i);
+	}
+	CHECK_EQ(kt_schedule_add(&s, 6, 7), 0);
+	CHECK_EQ(kt_schedule_add(&s, 7, 3), 0);
+	for (u32 i = 3; i-- > 0;)
+		CHECK_EQ(kt_schedule_restore(&s, &e[i]), 0);
+	CHECK_EQ(kt_schedule_restore(&s, &e[0]), -EEXIST);
+	e[0].item = N;
+	CHECK_EQ(kt_schedule_restore(&s, &e[0]), -EINVAL);
+	CHECK_EQ(kt_schedule_pop(&s), 7);
+	for (u32 i = 0; i < 7; i++)
+		CHECK_EQ(kt_schedule_pop(&s), i);
+	CHECK_EQ(kt_schedule_pop(&s), KT_SCHEDULE_NONE);
+}
+
+TEST_MAIN(T(t_empty), T(t_restore), T(t_bytes), T(t_earliest_first), T(t_equal_times_in_order_of_insertion),
+	  T(t_remove_any), T(t_replace), T(t_random_against_a_list))

@@ -61,7 +61,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		/* Few different times, so that many are equal; the ends of time among them. */
 		u64 time = data[i + 2] & 0x80 ? ~0ull - (data[i + 2] & 7) : data[i + 2] & 15;
 
-		switch (data[i] % 4) {
+		switch (data[i] % 5) {
 		case 0:
 		case 1:
 			PROMISE(kt_schedule_add(&s, item, time) == (item >= m.n_items ? -EINVAL : there ? -EEXIST : 0));
@@ -75,6 +75,18 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 			if (there)
 				m.order[item] = 0;
 			break;
+		case 3: {
+			u32 by = data[i + 2] % (MAX_ITEMS + 2);
+			int want = by >= m.n_items ? -EINVAL : !there ? -ENOENT : m.order[by] ? -EEXIST : 0;
+
+			PROMISE(kt_schedule_replace(&s, item, by) == want);
+			if (!want) {
+				m.time[by] = m.time[item];
+				m.order[by] = m.order[item];
+				m.order[item] = 0;
+			}
+			break;
+		}
 		default:
 			item = first(&m);
 			PROMISE(kt_schedule_pop(&s) == item);

@@ -219,6 +219,35 @@ static void t_cancel_in_an_open_train(void)
 	close_tx();
 }
 
+/* Probes leave a train that is scheduled, at its head, within and at its end; the others stay together and in order. */
+static void t_cancel_in_a_scheduled_train(void)
+{
+	static const u64 gone[] = { 0, 1, 4, 7 };
+
+	open_tx(&fake_stepping, (struct ktx_opts){ 0 });
+	for (u64 i = 0; i < 8; i++)
+		submit((struct ktx_probe){ .id = i, .launch_ns = 5 * MS, .flags = i < 7 ? KTX_TRAIN : 0 });
+	submit((struct ktx_probe){ .id = 8, .launch_ns = 5 * MS });
+	submit((struct ktx_probe){ .id = 9, .launch_ns = 4 * MS });
+	for (u32 i = 0; i < KT_ARRAY_LEN(gone); i++) {
+		CHECK_EQ(ktx_cancel(tx, gone[i]), 1);
+		CHECK_EQ(ktx_cancel(tx, gone[i]), 0);
+		CHECK_EQ(fetch().id, gone[i]);
+	}
+	CHECK_EQ(ktx_cancel(tx, 9), 1);
+	CHECK_EQ(fetch().id, 9);
+	CHECK_EQ(ktx_next_launch(tx), 5 * MS);
+	CHECK_EQ(ktx_run(tx, S), 5);
+	CHECK_EQ(fake_calls, 1);
+	for (u64 id = 2; id <= 8; id += id == 3 || id == 6 ? 2 : 1)
+		CHECK_EQ(fetch().id, id);
+	for (u64 i = 0; i < 3; i++)
+		submit((struct ktx_probe){ .id = i, .flags = i < 2 ? KTX_TRAIN : 0 });
+	CHECK_EQ(ktx_cancel_all(tx), 3);
+	CHECK_EQ(ktx_next_launch(tx), 0);
+	close_tx();
+}
+
 /* Waiting for ever for nothing would hang, or use up all virtual time. */
 static void t_wait_for_nothing(void)
 {
@@ -302,4 +331,4 @@ static void t_submit_launch_cancel_at_once(void)
 TEST_MAIN(T(t_one_slot), T(t_order_of_completions), T(t_train_across_submissions), T(t_window_ends_retries),
 	  T(t_close_ends_retries), T(t_cancelled_first_leaves_the_next_alone), T(t_spin_for_ever),
 	  T(t_close_while_spinning), T(t_earlier_and_still_earlier), T(t_cancel_in_an_open_train),
-	  T(t_wait_for_nothing), T(t_submit_launch_cancel_at_once))
+	  T(t_cancel_in_a_scheduled_train), T(t_wait_for_nothing), T(t_submit_launch_cancel_at_once))
