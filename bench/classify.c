@@ -6,6 +6,10 @@
  * some frames that are not IP. Traffic: three packets in four are drawn from
  * a rule, all rules alike; of the others one half just misses a rule.
  *
+ * All sizes are timed in turn, several rounds long, each set under several
+ * hash keys, and what is printed is the median: neither a lucky key nor a
+ * quiet second makes the figure.
+ *
  * Prints one JSON object a line on stdout and a table on stderr. Arguments:
  * the largest number of rules (1000000), the share of IPv6 in percent (15).
  */
@@ -21,6 +25,8 @@
 #define N_FLOWS 262144u
 #define BATCH 256u
 #define ROUNDS 7
+#define KEYS 3 /* sets compiled from the same rules, each with a random key of its own */
+#define MAX_SIZES 8
 
 static u32 v6_percent = 15;
 
@@ -164,31 +170,39 @@ static void draw_flow(struct kt_flow *f, const struct kt_rule *rules, u32 n, u64
 	}
 }
 
-struct figures {
-	double single_ns;
-	double batch_ns;
-	double linear_ns; /* 0: not tried */
-	double build_s;
+/* Rules of one size, with their traffic and what was measured. */
+struct set {
+	u32 n;
+	struct kt_classifier *c[KEYS];
+	struct kt_flow *flows;
+	double single_ns[KEYS * ROUNDS];
+	double batch_ns[KEYS * ROUNDS];
+	double linear_ns[ROUNDS]; /* up to 1000 rules */
+	double build_s[KEYS];
 	double hits; /* share */
-	u32 tables;
-	const struct kt_image_head *head;
-	u64 bytes;
 };
 
-/* ns per packet of the quickest of some rounds: what the machine does for others is not ours. */
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static double median(double *v, u32 n)
+{
+	qsort(v, n, sizeof(*v), by_value);
+	return v[n / 2];
+}
+
+/* ns per packet of one run. */
 static double time_it(u64 (*run)(const struct kt_classifier *, const struct kt_flow *, u32),
 		      const struct kt_classifier *c, const struct kt_flow *flows, u32 n, u64 *sum)
 {
-	u64 best = ~0ull;
+	u64 t = now_ns();
 
-	for (int i = 0; i < ROUNDS; i++) {
-		u64 t = now_ns();
-
-		*sum = run(c, flows, n);
-		t = now_ns() - t;
-		best = t < best ? t : best;
-	}
-	return (double)best / n;
+	*sum = run(c, flows, n);
+	return (double)(now_ns() - t) / n;
 }
 
 static u64 run_single(const struct kt_classifier *c, const struct kt_flow *flows, u32 n)
@@ -234,81 +248,103 @@ static void die(const char *what)
 	exit(1);
 }
 
-static struct figures measure(u32 n, struct kt_flow *flows)
+static void make_set(struct set *s, u32 n)
 {
 	struct kt_rule *rules = calloc(n, sizeof(*rules));
-	struct kt_classifier *c;
-	struct figures r = { 0 };
-	u64 rng = n, t, sums[3] = { 0 };
 	const char *why = "out of memory";
+	u64 rng = n;
 	u32 bad, hits = 0;
 
-	if (!rules)
+	s->n = n;
+	s->flows = calloc(N_FLOWS, sizeof(*s->flows));
+	if (!rules || !s->flows)
 		die(why);
 	for (u32 i = 0; i < n; i++)
 		draw_rule(&rules[i], n, &rng);
-	t = now_ns();
-	if (kt_classifier_new(&c, rules, n, &why, &bad))
-		die(why);
-	r.build_s = (double)(now_ns() - t) / 1e9;
-	r.bytes = c->image_bytes;
-	r.head = (const void *)c->image.cells;
-	r.tables = r.head->n_tables[0] + r.head->n_tables[1] + r.head->n_tables[2];
+	for (u32 k = 0; k < KEYS; k++) {
+		u64 t = now_ns();
+
+		if (kt_classifier_new(&s->c[k], rules, n, &why, &bad))
+			die(why);
+		s->build_s[k] = (double)(now_ns() - t) / 1e9;
+	}
 	for (u32 i = 0; i < N_FLOWS; i++) {
-		draw_flow(&flows[i], rules, n, &rng);
-		hits += kt_classify(&c->image, &flows[i], 0) != 0;
+		draw_flow(&s->flows[i], rules, n, &rng);
+		hits += kt_classify(&s->c[0]->image, &s->flows[i], 0) != 0;
 	}
-	r.hits = (double)hits / N_FLOWS;
-	r.single_ns = time_it(run_single, c, flows, N_FLOWS, &sums[0]);
-	r.batch_ns = time_it(run_batch, c, flows, N_FLOWS, &sums[1]);
-	sums[2] = sums[0];
-	if (n <= 1000) {
-		r.linear_ns = time_it(run_linear, c, flows, N_FLOWS / 16, &sums[2]);
-		sums[2] = run_linear(c, flows, N_FLOWS);
+	s->hits = (double)hits / N_FLOWS;
+	free(rules);
+}
+
+static void measure_round(struct set *s, u32 round)
+{
+	u64 single, batch, linear;
+
+	for (u32 k = 0; k < KEYS; k++) {
+		u32 i = round * KEYS + k;
+
+		s->single_ns[i] = time_it(run_single, s->c[k], s->flows, N_FLOWS, &single);
+		s->batch_ns[i] = time_it(run_batch, s->c[k], s->flows, N_FLOWS, &batch);
+		if (single != batch || (s->n <= 1000 && !round && single != run_linear(s->c[k], s->flows, N_FLOWS)))
+			die("the ways to look up disagree");
 	}
-	if (sums[0] != sums[1] || sums[0] != sums[2])
-		die("the ways to look up disagree");
+	if (s->n <= 1000)
+		s->linear_ns[round] = time_it(run_linear, s->c[0], s->flows, N_FLOWS / 16, &linear);
+}
+
+static void report(struct set *s)
+{
+	const struct kt_image_head *head = (const void *)s->c[0]->image.cells;
+	u32 tables = head->n_tables[0] + head->n_tables[1] + head->n_tables[2];
+	double single = median(s->single_ns, KEYS * ROUNDS), batch = median(s->batch_ns, KEYS * ROUNDS);
+	double build = median(s->build_s, KEYS), linear = median(s->linear_ns, ROUNDS);
+
 	printf("{\"bench\":\"classify\",\"rules\":%u,\"v6_percent\":%u,\"hit_share\":%.3f,\"tables\":%u,"
 	       "\"tables_v4\":%u,\"entries\":%u,\"longest_chain\":%u,\"max_steps\":%u,\"image_bytes\":%llu,"
 	       "\"build_s\":%.3f,\"single_ns\":%.1f,\"batch_ns\":%.1f",
-	       n, v6_percent, r.hits, r.tables, r.head->n_tables[1], r.head->n_entries, r.head->longest_chain,
-	       r.head->max_steps, (unsigned long long)r.bytes, r.build_s, r.single_ns, r.batch_ns);
-	if (r.linear_ns > 0)
-		printf(",\"linear_ns\":%.1f", r.linear_ns);
+	       s->n, v6_percent, s->hits, tables, head->n_tables[1], head->n_entries, head->longest_chain,
+	       head->max_steps, (unsigned long long)s->c[0]->image_bytes, build, single, batch);
+	if (linear > 0)
+		printf(",\"linear_ns\":%.1f", linear);
 	printf("}\n");
-	fflush(stdout);
-	fprintf(stderr, "%9u %6u %5u %6u %9.1f %8.3f %7.0f%% %9.1f %9.1f ", n, r.tables, r.head->longest_chain,
-		r.head->max_steps, (double)r.bytes / 1048576, r.build_s, 100 * r.hits, r.single_ns, r.batch_ns);
-	if (r.linear_ns > 0)
-		fprintf(stderr, "%9.1f\n", r.linear_ns);
+	fprintf(stderr, "%9u %6u %5u %6u %9.1f %8.3f %7.0f%% %9.1f %9.1f ", s->n, tables, head->longest_chain,
+		head->max_steps, (double)s->c[0]->image_bytes / 1048576, build, 100 * s->hits, single, batch);
+	if (linear > 0)
+		fprintf(stderr, "%9.1f\n", linear);
 	else
 		fprintf(stderr, "%9s\n", "-");
-	kt_classifier_free(c);
-	free(rules);
-	return r;
 }
 
 int main(int argc, char **argv)
 {
-	u32 max = argc > 1 ? (u32)strtoul(argv[1], NULL, 10) : 1000000;
-	struct kt_flow *flows = calloc(N_FLOWS, sizeof(*flows));
-	struct figures first = { 0 }, last = { 0 };
+	u32 max = argc > 1 ? (u32)strtoul(argv[1], NULL, 10) : 1000000, n_sets = 0;
+	static struct set sets[MAX_SIZES];
+	const struct set *last;
+	double batch, single;
 
 	if (argc > 2)
 		v6_percent = (u32)strtoul(argv[2], NULL, 10);
-	if (!flows)
-		die("out of memory");
+	for (u32 n = 10; n <= max && n <= KT_MAX_RULES; n *= 10)
+		make_set(&sets[n_sets++], n);
+	if (!n_sets)
+		die("at least 10 rules");
+	for (u32 round = 0; round < ROUNDS; round++) {
+		for (u32 i = 0; i < n_sets; i++)
+			measure_round(&sets[i], round);
+	}
 	fprintf(stderr, "%9s %6s %5s %6s %9s %8s %8s %9s %9s %9s\n", "rules", "tables", "chain", "steps", "MiB",
 		"build s", "hits", "single ns", "batch ns", "linear ns");
-	for (u32 n = 10; n <= max; n *= 10) {
-		last = measure(n, flows);
-		if (n == 10)
-			first = last;
+	for (u32 i = 0; i < n_sets; i++)
+		report(&sets[i]);
+	last = &sets[n_sets - 1];
+	batch = last->batch_ns[KEYS * ROUNDS / 2] / sets[0].batch_ns[KEYS * ROUNDS / 2]; /* sorted by report() */
+	single = last->single_ns[KEYS * ROUNDS / 2] / sets[0].single_ns[KEYS * ROUNDS / 2];
+	fprintf(stderr, "most rules cost %.1f times ten (batch), %.1f times (single)\n", batch, single);
+	printf("{\"bench\":\"classify\",\"ratio_batch\":%.2f,\"ratio_single\":%.2f}\n", batch, single);
+	for (u32 i = 0; i < n_sets; i++) {
+		for (u32 k = 0; k < KEYS; k++)
+			kt_classifier_free(sets[i].c[k]);
+		free(sets[i].flows);
 	}
-	fprintf(stderr, "most rules cost %.1f times ten (batch), %.1f times (single)\n", last.batch_ns / first.batch_ns,
-		last.single_ns / first.single_ns);
-	printf("{\"bench\":\"classify\",\"ratio_batch\":%.2f,\"ratio_single\":%.2f}\n", last.batch_ns / first.batch_ns,
-	       last.single_ns / first.single_ns);
-	free(flows);
 	return 0;
 }

@@ -2,22 +2,23 @@
 /*
  * Many flows looked up together. The whole group is hashed for a table, which
  * fetches the words of its filter, before the filter of the table in front is
- * asked; the buckets that remain are fetched in advance and compared some
- * buckets later, so that neither the arithmetic nor the comparison waits for
- * memory.
+ * asked; the buckets that remain wait in a queue and are fetched some buckets
+ * before they are compared, so that neither the arithmetic nor the comparison
+ * waits for memory.
  */
 #include "classify.h"
 
-/* Flows at once; a group takes about 12 KiB of stack, in the kernel half of that. */
-#ifdef __KERNEL__
-#define GROUP 32u
-#else
-#define GROUP 64u
-#endif
+/*
+ * Flows at once. Where a group ends nothing is left to do while its last
+ * cells come from memory, and each of its loops ends where no CPU foretells
+ * it: so as large as batches are. A group takes about 40 KiB of stack. The
+ * module, which is given packets one by one, goes without.
+ */
+#define GROUP 256u
 /* The class is a constant in each copy. */
 #define INLINE inline __attribute__((always_inline))
-#define FETCHING 32u /* cells on their way from memory before the first is compared */
-#define MAX_LOOKS 128u /* power of two, above FETCHING + GROUP */
+#define FETCHING 16u /* cells on their way from memory; of many more the CPU would stop and wait */
+#define MAX_LOOKS 512u /* power of two, above FETCHING + GROUP */
 
 /* A bucket cell that a member of the group has to look at. */
 struct look {
@@ -33,9 +34,9 @@ struct group {
 	u32 best[GROUP];
 	u64 tables; /* that any member has to ask, one bit each */
 	u8 asking[KT_MAX_TABLES][GROUP]; /* the members that have to ask a table */
-	u8 n_asking[KT_MAX_TABLES];
+	u16 n_asking[KT_MAX_TABLES];
 	u64 hash[2][GROUP]; /* of the members that ask a table: of the one at hand, and of the next */
-	struct look looks[MAX_LOOKS]; /* cells being fetched, in order; indices run free and are masked on use */
+	struct look looks[MAX_LOOKS]; /* in order, the first FETCHING being fetched; indices run free, masked on use */
 	u32 first_look;
 	u32 end_look;
 };
@@ -76,9 +77,15 @@ static INLINE void hash_members(struct group *g, const struct kt_table *t, u32 t
 	}
 }
 
+/* Fetches the cell of a look that has come under the first FETCHING. */
+static INLINE void fetch(const struct group *g, u32 look)
+{
+	__builtin_prefetch(&g->img->cells[g->looks[look % MAX_LOOKS].cell]);
+}
+
 /*
- * Asks the filter of a table about the members hashed for it; the cells of
- * those that pass and can gain are fetched. Every member's look is written,
+ * Asks the filter of a table about the members hashed for it; those that
+ * pass and can gain look into its buckets. Every member's look is written,
  * and counts only if it passed: no branch depends on a packet.
  */
 static INLINE void ask_filter(struct group *g, const struct kt_table *t, u32 table, u32 turn)
@@ -95,18 +102,9 @@ static INLINE void ask_filter(struct group *g, const struct kt_table *t, u32 tab
 		l->member = member;
 		end += (best < g->best[member]) & ((filter[(u32)h & last_word] & bits) == bits);
 	}
-	for (u32 i = g->end_look; i != end; i++)
-		__builtin_prefetch(&g->img->cells[g->looks[i % MAX_LOOKS].cell]);
+	for (u32 i = g->end_look; i != end && i - g->first_look < FETCHING; i++)
+		fetch(g, i);
 	g->end_look = end;
-}
-
-static INLINE void fetch(struct group *g, u32 cell, u32 member)
-{
-	struct look *l = &g->looks[g->end_look++ % MAX_LOOKS];
-
-	__builtin_prefetch(&g->img->cells[cell]);
-	l->cell = cell;
-	l->member = member;
 }
 
 static INLINE void hash_table(struct group *g, const struct kt_table *t, u32 table, u32 turn, u32 class)
@@ -121,15 +119,26 @@ static INLINE void hash_table(struct group *g, const struct kt_table *t, u32 tab
 		hash_members(g, t, table, turn, class, 0);
 }
 
-/* Compares the cells fetched first until no more than max are left; a bucket that goes on is fetched and waits. */
+/*
+ * Compares the cells fetched first until no more than max are left; for each
+ * the next one is fetched, so that not more are under way than the CPU can
+ * keep. A bucket that goes on waits behind the others.
+ */
 static INLINE void take_looks(struct group *g, u32 max, u32 class)
 {
 	while (g->end_look - g->first_look > max) {
 		struct look l = g->looks[g->first_look++ % MAX_LOOKS];
-		u32 next = kt_bucket_look(&g->img->cells[l.cell], &g->words[l.member], class, 0, &g->best[l.member]);
+		u32 next;
 
-		if (next)
-			fetch(g, next, l.member);
+		if (g->end_look - g->first_look >= FETCHING)
+			fetch(g, g->first_look + FETCHING - 1);
+		next = kt_bucket_look(&g->img->cells[l.cell], &g->words[l.member], class, 0, &g->best[l.member]);
+		if (next) {
+			g->looks[g->end_look % MAX_LOOKS] = (struct look){ next, l.member };
+			if (g->end_look - g->first_look < FETCHING)
+				fetch(g, g->end_look);
+			g->end_look++;
+		}
 	}
 }
 
@@ -160,20 +169,23 @@ static INLINE void search(struct group *g, u32 class)
 static INLINE void prune(struct group *g, u32 class)
 {
 	const struct kt_image_head *head = (const void *)g->img->cells;
-	u32 log2 = head->prune_log2[class];
-	const u64 *array = g->img->cells[head->prune[class]].w, *word[GROUP][KT_N_PRUNE];
-	u64 of[GROUP];
+	u32 log2 = head->prune_log2[class], bits = kt_prune_bits_log2(head, class);
+	/* Of many cells: not of the first one's array. */
+	const u64 *first = (const void *)&g->img->cells[head->prune[class]], *array[KT_N_PRUNE];
+	u64 of[GROUP], mask = kt_prune_mask(bits);
 
-	for (u32 i = 0; i < g->n; i++) {
-		const struct kt_words *w = &g->words[i];
-
-		word[i][0] = array + kt_prune_word(w->src[0], log2, class, KT_PRUNE_SRC);
-		word[i][1] = array + (1u << log2) + kt_prune_word(w->dst[0], log2, class, KT_PRUNE_DST);
-		word[i][2] = array + (2u << log2) + kt_prune_word(w->ports << 16, log2, class, KT_PRUNE_DPORT);
-	}
+	for (u32 i = 0; i < KT_N_PRUNE; i++)
+		array[i] = first + ((u64)i << log2 >> (6 - bits));
 	g->tables = 0;
 	for (u32 i = 0; i < g->n; i++) {
-		of[i] = *word[i][0] & *word[i][1] & *word[i][2];
+		const struct kt_words *w = &g->words[i];
+		u32 src = kt_prune_lane(w->src[0], log2, class, KT_PRUNE_SRC);
+		u32 dst = kt_prune_lane(w->dst[0], log2, class, KT_PRUNE_DST);
+		u32 dport = kt_prune_lane(w->ports << 16, log2, class, KT_PRUNE_DPORT);
+
+		of[i] = array[0][kt_prune_word(src, bits)] >> kt_prune_shift(src, bits) &
+			array[1][kt_prune_word(dst, bits)] >> kt_prune_shift(dst, bits) &
+			array[2][kt_prune_word(dport, bits)] >> kt_prune_shift(dport, bits) & mask;
 		g->tables |= of[i];
 	}
 	for (u64 left = g->tables; left; left &= left - 1) {
@@ -184,7 +196,7 @@ static INLINE void prune(struct group *g, u32 class)
 			g->asking[table][n] = (u8)i;
 			n += of[i] >> table & 1;
 		}
-		g->n_asking[table] = (u8)n;
+		g->n_asking[table] = (u16)n;
 	}
 }
 

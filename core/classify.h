@@ -70,8 +70,8 @@ struct kt_image_head {
 	u32 n_entries; /* a rule for any frame is in several classes */
 	u32 longest_chain; /* cells */
 	u32 prune[KT_N_CLASSES]; /* first cell of the class's three prune arrays */
-	u8 prune_log2[KT_N_CLASSES]; /* words in each of them; 3 to 16 */
-	u8 reserved;
+	u8 prune_log2[KT_N_CLASSES]; /* lanes in each of them; 6 to 16 */
+	u8 prune_lanes; /* log2 of the bits in a lane less 3, two bits for each class */
 };
 
 struct kt_image_key {
@@ -215,14 +215,38 @@ enum kt_prune_by {
 };
 
 /*
- * A word of a prune array. IPv6 addresses all begin alike, so there the first
- * 32 bits are scattered; a rule with a shorter prefix counts for every word.
+ * A lane of a prune array: as few bits as there can be tables, so that the
+ * arrays stay in the CPU's second cache. IPv6 addresses all begin alike, so
+ * there the first 32 bits are scattered; a rule with a shorter prefix counts
+ * for every lane.
  */
-static inline u32 kt_prune_word(u32 first_bits, u32 log2, u32 class, enum kt_prune_by by)
+static inline u32 kt_prune_lane(u32 first_bits, u32 log2, u32 class, enum kt_prune_by by)
 {
 	if (class == KT_CLASS_V6 && by != KT_PRUNE_DPORT)
 		first_bits *= 0x9e3779b1u;
 	return first_bits >> (32 - log2);
+}
+
+/* Bits of a lane, as a power of two: 3 to 6. */
+static inline u32 kt_prune_bits_log2(const struct kt_image_head *head, u32 class)
+{
+	return 3 + (head->prune_lanes >> (2 * class) & 3);
+}
+
+/* Lanes lie in words from the low bits on: where is one, and how far up? */
+static inline u32 kt_prune_word(u32 lane, u32 bits_log2)
+{
+	return lane >> (6 - bits_log2);
+}
+
+static inline u32 kt_prune_shift(u32 lane, u32 bits_log2)
+{
+	return lane << bits_log2 & 63;
+}
+
+static inline u64 kt_prune_mask(u32 bits_log2)
+{
+	return ~0ull >> (64 - (1u << bits_log2));
 }
 
 /* The three uses of a hash: word of the filter, bits in that word, bucket. */
@@ -332,19 +356,20 @@ struct kt_search {
 	u64 all_tables; /* that can hold something for the flow */
 };
 
-/* The tables that one prune array leaves. */
-static inline u64 kt_search_prune(const struct kt_image *img, u32 first, u32 word)
+/* The tables that one prune array leaves, and what else is in the word above them. */
+static inline u64 kt_search_prune(const struct kt_image *img, u32 first, u32 lane, u32 bits_log2)
 {
+	u32 word = kt_prune_word(lane, bits_log2);
 	const struct kt_cell *c = KT_CELL(img, first + word / 8);
 
-	return c ? c->w[word % 8] : 0;
+	return c ? c->w[word % 8] >> kt_prune_shift(lane, bits_log2) : 0;
 }
 
 /* Prepares a search for the best rule with index >= start. False: there is nothing to search. */
 static inline bool kt_search_begin(struct kt_search *s, const struct kt_image *img, const struct kt_flow *f, u32 start)
 {
 	const struct kt_image_head *head = (const void *)KT_CELL(img, 0);
-	u32 log2, prune, cells;
+	u32 log2, bits, prune, cells, n_tables;
 
 	s->start = start;
 	s->best = KT_NO_RULE;
@@ -356,24 +381,34 @@ static inline bool kt_search_begin(struct kt_search *s, const struct kt_image *i
 		return false;
 	if (s->class == KT_CLASS_V4) {
 		s->first_table = head->first_table[KT_CLASS_V4];
+		n_tables = head->n_tables[KT_CLASS_V4];
 		prune = head->prune[KT_CLASS_V4];
 		log2 = head->prune_log2[KT_CLASS_V4];
 	} else if (s->class == KT_CLASS_V6) {
 		s->first_table = head->first_table[KT_CLASS_V6];
+		n_tables = head->n_tables[KT_CLASS_V6];
 		prune = head->prune[KT_CLASS_V6];
 		log2 = head->prune_log2[KT_CLASS_V6];
 	} else {
 		s->first_table = head->first_table[KT_CLASS_OTHER];
+		n_tables = head->n_tables[KT_CLASS_OTHER];
 		prune = head->prune[KT_CLASS_OTHER];
 		log2 = head->prune_log2[KT_CLASS_OTHER];
 	}
+	if (n_tables <= 1) { /* whose filter is as quick to ask */
+		s->tables = s->all_tables = n_tables;
+		return n_tables;
+	}
 	log2 &= 31;
-	cells = (1u << log2) / 8;
+	bits = kt_prune_bits_log2(head, s->class);
+	cells = (1u << log2) >> (9 - bits);
 	s->all_tables =
-		kt_search_prune(img, prune, kt_prune_word(s->words.src[0], log2, s->class, KT_PRUNE_SRC)) &
-		kt_search_prune(img, prune + cells, kt_prune_word(s->words.dst[0], log2, s->class, KT_PRUNE_DST)) &
+		kt_search_prune(img, prune, kt_prune_lane(s->words.src[0], log2, s->class, KT_PRUNE_SRC), bits) &
+		kt_search_prune(img, prune + cells, kt_prune_lane(s->words.dst[0], log2, s->class, KT_PRUNE_DST),
+				bits) &
 		kt_search_prune(img, prune + 2 * cells,
-				kt_prune_word(s->words.ports << 16, log2, s->class, KT_PRUNE_DPORT));
+				kt_prune_lane(s->words.ports << 16, log2, s->class, KT_PRUNE_DPORT), bits) &
+		kt_prune_mask(bits);
 	s->tables = s->all_tables;
 	return s->tables;
 }

@@ -20,8 +20,10 @@ _Static_assert(KT_MAX_TABLES <= 64 && KT_MAX_TABLES < KT_NO_TABLE, "table number
 
 struct build {
 	const struct kt_memory *mem;
+	struct kt_breath breath;
 	struct kt_image_key key;
 	struct kt_plan plans[KT_N_CLASSES];
+	struct kt_planned sorted[KT_MAX_TABLES]; /* room for sort_tables: too much for a kernel's stack */
 	struct kt_table tables[KT_N_CLASSES][KT_MAX_TABLES];
 	struct kt_image_head head;
 	u32 first_bucket[KT_N_CLASSES]; /* where a class begins; it ends where the next thing begins */
@@ -78,26 +80,26 @@ static int make_plan(struct build *b, u32 class, const struct kt_rule *rules, u3
 	struct kt_plan *p = &b->plans[class];
 
 	p->mem = b->mem;
+	p->breath = &b->breath;
 	p->key = &b->key;
 	p->class = class;
-	for (u32 i = 0; i < n; i++)
+	for (u32 i = 0; i < n && !kt_breath_ended(p->breath, i); i++)
 		p->cap_items += in_class(&rules[i].match, class);
-	if (!p->cap_items)
-		return 0;
+	if (!p->cap_items || b->breath.ret)
+		return b->breath.ret;
 	p->items = b->mem->alloc(b->mem->ctx, (size_t)p->cap_items * sizeof(*p->items));
 	if (!p->items)
 		return -ENOMEM;
-	for (u32 i = 0; i < n; i++) {
+	for (u32 i = 0; i < n && !kt_breath_ended(p->breath, i); i++) {
 		if (in_class(&rules[i].match, class))
 			item_from(&p->items[p->n_items++], &rules[i].match, i);
 	}
-	return kt_plan_tables(p);
+	return b->breath.ret ? b->breath.ret : kt_plan_tables(p);
 }
 
 /* Tables are searched in the order of their best rule. Few, so sorted by insertion; items are renumbered. */
-static void sort_tables(struct kt_plan *p)
+static void sort_tables(struct build *b, struct kt_plan *p)
 {
-	struct kt_planned sorted[KT_MAX_TABLES];
 	u8 new_of[KT_MAX_TABLES];
 
 	for (u32 i = 0; i < p->n_tables; i++) {
@@ -107,10 +109,10 @@ static void sort_tables(struct kt_plan *p)
 			place += p->tables[j].best < p->tables[i].best ||
 				 (p->tables[j].best == p->tables[i].best && j < i);
 		new_of[i] = (u8)place;
-		sorted[place] = p->tables[i];
+		b->sorted[place] = p->tables[i];
 	}
-	memcpy(p->tables, sorted, p->n_tables * sizeof(sorted[0]));
-	for (u32 i = 0; i < p->n_items; i++)
+	memcpy(p->tables, b->sorted, p->n_tables * sizeof(b->sorted[0]));
+	for (u32 i = 0; i < p->n_items && !kt_breath_ended(p->breath, i); i++)
 		p->items[i].table = new_of[p->items[i].table];
 }
 
@@ -149,7 +151,7 @@ static u32 count_buckets(struct build *b, u32 class)
 	const struct kt_plan *p = &b->plans[class];
 	u32 first = b->first_bucket[class], more = 0, steps = 0;
 
-	for (u32 i = 0; i < p->n_items; i++) {
+	for (u32 i = 0; i < p->n_items && !kt_breath_ended(p->breath, i); i++) {
 		const struct kt_table *t = &b->tables[class][p->items[i].table];
 
 		b->tails[kt_hash_bucket(kt_words_hash(&p->items[i].v, &t->mask, &b->key, class), t) - first]++;
@@ -158,7 +160,7 @@ static u32 count_buckets(struct build *b, u32 class)
 		const struct kt_table *t = &b->tables[class][i];
 		u32 longest = 0;
 
-		for (u32 j = 0; j < t->n_buckets; j++) {
+		for (u32 j = 0; j < t->n_buckets && !kt_breath_ended(p->breath, j); j++) {
 			u32 n = (b->tails[t->buckets + j - first] + slots(class) - 1) / slots(class);
 
 			more += n > 1 ? n - 1 : 0;
@@ -173,21 +175,25 @@ static u32 count_buckets(struct build *b, u32 class)
 
 static int lay_out(struct build *b, u32 n_rules)
 {
-	u32 cell = 2, more = 0;
+	u32 cell = 2, more = 0, lane_bits;
 
 	b->head.magic = KT_IMAGE_MAGIC;
 	b->head.n_rules = n_rules;
 	for (u32 c = 0; c < KT_N_CLASSES; c++) {
-		sort_tables(&b->plans[c]);
+		sort_tables(b, &b->plans[c]);
 		b->head.first_table[c] = cell;
 		b->head.n_tables[c] = b->plans[c].n_tables;
 		b->head.n_entries += b->plans[c].n_items;
 		cell += b->plans[c].n_tables;
 	}
+	if (b->breath.ret) /* then not every item has the number of its table */
+		return b->breath.ret;
 	for (u32 c = 0; c < KT_N_CLASSES; c++) {
 		b->head.prune[c] = cell;
 		b->head.prune_log2[c] = kt_prune_log2(&b->plans[c]);
-		cell += KT_N_PRUNE << (b->head.prune_log2[c] - 3);
+		lane_bits = kt_prune_lane_bits_log2(&b->plans[c]);
+		b->head.prune_lanes |= (u8)((lane_bits - 3) << (2 * c));
+		cell += (KT_N_PRUNE << b->head.prune_log2[c]) >> (9 - lane_bits);
 		place_tables(b, c, &cell);
 		if (b->end_bucket[c] - b->first_bucket[c] > b->n_tails)
 			b->n_tails = b->end_bucket[c] - b->first_bucket[c];
@@ -205,7 +211,7 @@ static int lay_out(struct build *b, u32 n_rules)
 	}
 	b->first_more = cell;
 	b->head.n_cells = cell + more;
-	return 0;
+	return b->breath.ret;
 }
 
 static void entry_from(struct kt_entry *e, const struct kt_item *it, u32 class)
@@ -277,11 +283,11 @@ static void fill_class(struct build *b, u32 class, u32 *more)
 	const struct kt_plan *p = &b->plans[class];
 	u32 first = b->first_bucket[class];
 
-	for (u32 i = first; i < b->end_bucket[class]; i++) {
+	for (u32 i = first; i < b->end_bucket[class] && !kt_breath_ended(p->breath, i); i++) {
 		b->tails[i - first] = i;
 		clear_bucket(&b->cells[i], class);
 	}
-	for (u32 i = 0; i < p->n_items; i++) {
+	for (u32 i = 0; i < p->n_items && !kt_breath_ended(p->breath, i); i++) {
 		const struct kt_item *it = &p->items[i];
 		const struct kt_table *t = &b->tables[class][it->table];
 		u64 h = kt_words_hash(&it->v, &t->mask, &b->key, class);
@@ -315,7 +321,7 @@ static int fill_image(struct build *b)
 		kt_prune_fill(&b->cells[b->head.prune[c]], b->head.prune_log2[c], &b->plans[c]);
 		fill_class(b, c, &more);
 	}
-	return 0;
+	return b->breath.ret;
 }
 
 int kt_compile(struct kt_image *img, const struct kt_rule *rules, u32 n, const struct kt_image_key *key,
@@ -331,6 +337,7 @@ int kt_compile(struct kt_image *img, const struct kt_rule *rules, u32 n, const s
 		return -ENOMEM;
 	memset(b, 0, sizeof(*b));
 	b->mem = mem;
+	b->breath.mem = mem;
 	b->key = *key;
 	b->key.spread |= 1;
 	b->key.reserved = 0;
@@ -343,6 +350,8 @@ int kt_compile(struct kt_image *img, const struct kt_rule *rules, u32 n, const s
 	if (!ret) {
 		img->cells = b->cells;
 		img->n_cells = b->head.n_cells;
+	} else if (b->cells) {
+		mem->free(mem->ctx, b->cells, (size_t)b->head.n_cells * sizeof(struct kt_cell));
 	}
 	if (b->tails)
 		mem->free(mem->ctx, b->tails, (size_t)b->n_tails * sizeof(u32));

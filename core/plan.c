@@ -21,19 +21,20 @@ static void add_item(struct kt_plan *p, struct kt_item *it, u32 table)
 		t->best = it->index;
 }
 
-/* Gives table the items that its mask serves and whose key is below limit, and forgets them. */
-static void take_left(struct kt_plan_work *w, u32 table, u32 limit)
+/* Gives table the items that its mask serves and whose key has room, and forgets them. */
+static void take_left(struct kt_plan_work *w, u32 table)
 {
 	struct kt_planned *t = &w->plan->tables[table];
 	u32 kept = 0;
 
-	for (u32 i = 0; i < w->n_left; i++) {
+	for (u32 i = 0; i < w->n_left && !kt_breath_ended(w->plan->breath, i); i++) {
 		struct kt_item *it = &w->plan->items[w->left[i]];
-		u8 *c = kt_tuple_serves(&t->tuple, &it->tuple) ? kt_plan_counter(w, &it->v, &t->mask) : NULL;
+		bool serves = kt_tuple_serves(&t->tuple, &it->tuple);
+		struct kt_plan_key *k = serves ? kt_plan_key(w, &it->v, &t->mask) : NULL;
 
-		if (c && *c < limit) {
-			t->n_keys += !*c;
-			*c += *c < KT_PLAN_NO_LIMIT - 1;
+		if (k && k->n_rules < w->limits[k->traffic]) {
+			t->n_keys += !k->n_rules;
+			k->n_rules += k->n_rules < KT_PLAN_NO_LIMIT - 1;
 			add_item(w->plan, it, table);
 		} else {
 			w->left[kept++] = w->left[i];
@@ -42,7 +43,7 @@ static void take_left(struct kt_plan_work *w, u32 table, u32 limit)
 	w->n_left = kept;
 }
 
-static void add_table(struct kt_plan_work *w, const struct kt_tuple *t, u32 n_serves, u32 limit)
+static void add_table(struct kt_plan_work *w, const struct kt_tuple *t, u32 n_serves)
 {
 	struct kt_planned *table = &w->plan->tables[w->plan->n_tables];
 
@@ -50,8 +51,8 @@ static void add_table(struct kt_plan_work *w, const struct kt_tuple *t, u32 n_se
 	table->tuple = *t;
 	table->best = KT_NO_RULE;
 	kt_tuple_mask(&table->mask, t, w->plan->class);
-	kt_plan_clear(w, n_serves);
-	take_left(w, w->plan->n_tables++, limit);
+	kt_plan_clear(w, &table->mask, n_serves);
+	take_left(w, w->plan->n_tables++);
 }
 
 /* Finds room for items in tables that exist, with longer buckets; the most specific masks first. */
@@ -60,7 +61,8 @@ static void settle(struct kt_plan_work *w, u32 limit)
 	struct kt_plan *p = w->plan;
 	bool tried[KT_MAX_TABLES] = { false };
 
-	for (u32 n = 0; n < p->n_tables && w->n_left; n++) {
+	kt_plan_set_limit(w, limit);
+	for (u32 n = 0; n < p->n_tables && w->n_left && !p->breath->ret; n++) {
 		u32 t = p->n_tables;
 
 		for (u32 i = 0; i < p->n_tables; i++) {
@@ -69,16 +71,16 @@ static void settle(struct kt_plan_work *w, u32 limit)
 				t = i;
 		}
 		tried[t] = true;
-		kt_plan_clear(w, p->tables[t].n_items);
-		for (u32 i = 0; i < p->n_items; i++) {
-			u8 *c;
+		kt_plan_clear(w, &p->tables[t].mask, p->tables[t].n_items);
+		for (u32 i = 0; i < p->n_items && !kt_breath_ended(p->breath, i); i++) {
+			struct kt_plan_key *k;
 
 			if (p->items[i].table != t)
 				continue;
-			c = kt_plan_counter(w, &p->items[i].v, &p->tables[t].mask);
-			*c += *c < KT_PLAN_NO_LIMIT - 1;
+			k = kt_plan_key(w, &p->items[i].v, &p->tables[t].mask);
+			k->n_rules += k->n_rules < KT_PLAN_NO_LIMIT - 1;
 		}
-		take_left(w, t, limit);
+		take_left(w, t);
 	}
 }
 
@@ -89,11 +91,11 @@ static int list_left(struct kt_plan_work *w)
 	if (!w->left)
 		return -ENOMEM;
 	w->n_left = 0;
-	for (u32 i = 0; i < p->n_items; i++) {
+	for (u32 i = 0; i < p->n_items && !kt_breath_ended(p->breath, i); i++) {
 		if (p->items[i].table == KT_NO_TABLE)
 			w->left[w->n_left++] = i;
 	}
-	return 0;
+	return p->breath->ret;
 }
 
 /* The table that has this mask already, or n_tables. */
@@ -127,13 +129,13 @@ static void place_best(struct kt_plan_work *w, u32 enough, u32 max_tables)
 {
 	struct kt_plan *p = w->plan;
 
-	while (w->n_left && p->n_tables < max_tables) {
+	while (w->n_left && p->n_tables < max_tables && !p->breath->ret) {
 		u32 n_serves, before = w->n_left;
 		struct kt_tuple t = kt_plan_choose(w, &n_serves);
 
 		if (n_serves < enough || find_table(p, &t) < p->n_tables)
 			break;
-		add_table(w, &t, n_serves, w->limit);
+		add_table(w, &t, n_serves);
 		if (before - w->n_left < enough)
 			break;
 	}
@@ -144,20 +146,29 @@ static void place_all(struct kt_plan_work *w)
 {
 	struct kt_plan *p = w->plan;
 
-	while (w->n_left) {
+	while (w->n_left && !p->breath->ret) {
 		u32 n_serves, before = w->n_left, room = KT_MAX_TABLES - p->n_tables;
-		struct kt_tuple t = kt_plan_choose(w, &n_serves);
-		u32 table = find_table(p, &t);
+		struct kt_tuple t;
+		u32 table;
+
+		kt_plan_set_limit(w, 4 * LIMIT);
+		t = kt_plan_choose(w, &n_serves);
+		table = find_table(p, &t);
 
 		if (table < p->n_tables) {
-			take_left(w, table, KT_PLAN_NO_LIMIT);
+			kt_plan_set_limit(w, KT_PLAN_NO_LIMIT);
+			take_left(w, table);
 			continue;
 		}
 		if (room == 1)
 			memset(&t, 0, sizeof(t)); /* serves everything */
-		add_table(w, &t, before, room < 8 ? KT_PLAN_NO_LIMIT : w->limit);
-		if (before - w->n_left < before / 64)
-			take_left(w, p->n_tables - 1, KT_PLAN_NO_LIMIT);
+		if (room < 8)
+			kt_plan_set_limit(w, KT_PLAN_NO_LIMIT);
+		add_table(w, &t, before);
+		if (before - w->n_left < before / 64) {
+			kt_plan_set_limit(w, KT_PLAN_NO_LIMIT);
+			take_left(w, p->n_tables - 1);
+		}
 	}
 }
 
@@ -173,9 +184,9 @@ static int place(struct kt_plan_work *w)
 	int ret = 0;
 
 	kt_plan_sample(w);
-	w->limit = LIMIT;
+	kt_plan_set_limit(w, LIMIT);
 	place_best(w, n / 64, KT_MAX_TABLES / 2);
-	w->limit = 4 * LIMIT;
+	kt_plan_set_limit(w, 4 * LIMIT);
 	place_best(w, w->n_left / 4, p->n_tables + 4);
 	settle(w, 2 * LIMIT);
 	if (w->n_left <= n / 256)
@@ -184,7 +195,9 @@ static int place(struct kt_plan_work *w)
 		ret = split_left(w);
 	if (!ret)
 		place_all(w);
-	return ret;
+	if (!ret)
+		kt_plan_carve(w);
+	return ret ? ret : p->breath->ret;
 }
 
 int kt_plan_tables(struct kt_plan *p)
@@ -197,19 +210,19 @@ int kt_plan_tables(struct kt_plan *p)
 		return -ENOMEM;
 	memset(w, 0, sizeof(*w));
 	w->plan = p;
-	w->counters_log2_max = KT_PLAN_COUNTERS_LOG2_MIN;
-	while (w->counters_log2_max < KT_PLAN_COUNTERS_LOG2_MAX && 1ull << w->counters_log2_max < 8ull * p->n_items)
-		w->counters_log2_max++;
-	w->counters = mem->alloc(mem->ctx, (size_t)1 << w->counters_log2_max);
+	w->keys_log2_max = KT_PLAN_KEYS_LOG2_MIN;
+	while (w->keys_log2_max < KT_PLAN_KEYS_LOG2_MAX && 1ull << w->keys_log2_max < 8ull * p->n_items)
+		w->keys_log2_max++;
+	w->keys = mem->alloc(mem->ctx, sizeof(w->keys[0]) << w->keys_log2_max);
 	w->left = mem->alloc(mem->ctx, (size_t)p->cap_items * sizeof(u32));
-	if (w->counters)
+	if (w->keys)
 		ret = list_left(w);
 	if (!ret)
 		ret = place(w);
 	if (w->left)
 		mem->free(mem->ctx, w->left, (size_t)p->cap_items * sizeof(u32));
-	if (w->counters)
-		mem->free(mem->ctx, w->counters, (size_t)1 << w->counters_log2_max);
+	if (w->keys)
+		mem->free(mem->ctx, w->keys, sizeof(w->keys[0]) << w->keys_log2_max);
 	mem->free(mem->ctx, w, sizeof(*w));
 	return ret;
 }

@@ -58,18 +58,24 @@ int kt_plan_split(struct kt_plan *p)
 	struct kt_item *items;
 	u32 n = 0;
 
-	for (u32 i = 0; i < p->n_items; i++)
+	for (u32 i = 0; i < p->n_items && !kt_breath_ended(p->breath, i); i++)
 		total += p->items[i].table == KT_NO_TABLE ? count_pieces(&p->items[i]) : 1;
+	if (p->breath->ret)
+		return p->breath->ret;
 	if (total == p->n_items || total > 4ull * p->n_items + 65536)
 		return 0;
 	items = p->mem->alloc(p->mem->ctx, (size_t)total * sizeof(*items));
 	if (!items)
 		return -ENOMEM;
-	for (u32 i = 0; i < p->n_items; i++) {
+	for (u32 i = 0; i < p->n_items && !kt_breath_ended(p->breath, i); i++) {
 		if (p->items[i].table == KT_NO_TABLE)
 			n += split(&items[n], &p->items[i]);
 		else
 			items[n++] = p->items[i];
+	}
+	if (p->breath->ret) {
+		p->mem->free(p->mem->ctx, items, (size_t)total * sizeof(*items));
+		return p->breath->ret;
 	}
 	p->mem->free(p->mem->ctx, p->items, (size_t)p->cap_items * sizeof(*p->items));
 	p->items = items;

@@ -50,7 +50,7 @@ static void put_memory(void *ctx, void *p, size_t bytes)
 		free(p);
 }
 
-static const struct kt_memory user_memory = { get_memory, put_memory, NULL };
+static const struct kt_memory user_memory = { .alloc = get_memory, .free = put_memory };
 
 struct place {
 	s32 priority;
