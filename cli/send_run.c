@@ -305,6 +305,7 @@ int send_flood(struct send_result *r, struct send_plan *p, struct ktrxer *port)
 	}
 	run.stop_ns = p->c->duration ? p->start_ns + p->c->duration : 0;
 	o.count = p->total;
+	o.period = p->frames->n;
 	o.max_frame = p->frames->max_len < run.max_frame ? p->frames->max_len : run.max_frame;
 	o.start_ns = p->start_ns;
 	o.max_attempts = (u32)p->c->retries + 1;

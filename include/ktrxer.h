@@ -230,6 +230,7 @@ KTRXER_API const char *ktx_why(struct ktx *tx);
  * Floods: many frames, as fast as the engine can or at a rate, each distinct.
  * fill() writes frame number i into buf and returns its length, or 0 to skip
  * the number; all frames of a flood share headroom of max_frame bytes.
+ * With a period, frame i + period equals frame i: fill() need not be asked for it again.
  * done(), if set, is told of every number exactly once: a run of n numbers from first that all had the same fate.
  */
 struct ktx_flood_opts {
@@ -247,6 +248,7 @@ struct ktx_flood_opts {
 		     uint64_t returned_ns);
 	bool (*stop)(void *ctx); /* asked between batches; may be NULL */
 	void *ctx;
+	uint64_t period; /* 0: no frame is like another */
 };
 /* Runs in the calling thread. Returns 0, -EINTR when stop() said so (the rest is cancelled), or -errno. */
 KTRXER_API int ktx_flood(struct ktx *tx, const struct ktx_flood_opts *opts);

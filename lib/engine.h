@@ -40,6 +40,29 @@ struct kt_txslot {
 	u8 stamp_clock; /* enum ktrxer_clock */
 };
 
+/* One frame of a flood's batch. */
+struct kt_flood_frame {
+	u32 cell; /* where it lies */
+	u32 len;
+};
+
+/*
+ * A flood's frames lie in cells of equal size; what is written there stays until it is written again. What
+ * an engine and flood.c say of each frame is kept dense and apart from the frames' bytes, and frames that
+ * were all sent are not spoken of one by one: floods are bound by memory.
+ */
+struct kt_flood {
+	u32 n; /* cells, and frames of a batch at most */
+	u8 *cells; /* the engine's, as stride and frames */
+	size_t stride;
+	struct kt_flood_frame *frames; /* of the batch; no two have the same cell */
+	/* Written by tx_flood about the frames it tried: */
+	u64 launch_ns; /* clock just before the driver call */
+	u64 returned_ns; /* and just after */
+	bool all_sent; /* each of them */
+	s32 *fates; /* if not: 0 sent; errno, refused, may be tried again; -errno, no use trying again. flood.c's memory */
+};
+
 /* One frame as the engine received it. */
 struct kt_rxframe {
 	u8 *data; /* engine's memory, may be written (checksums), until rx_release */
@@ -111,14 +134,13 @@ struct kt_engine {
 	int (*tx_reap)(struct ktrxer *port);
 	/*
 	 * Floods, where the engine has a faster way for many frames; NULL: tx_launch
-	 * serves. Same contract; all slots are tried and states may differ anywhere. flood_max bounds n and
-	 * flood_frame the length.
+	 * serves. Frames [from, n) of the batch go by one driver call. Returns how many were tried (the first so
+	 * many, at least one), or -errno when the device is gone (then none was). flood_max bounds n and the length.
 	 */
-	int (*tx_flood)(struct ktrxer *port, struct kt_txslot *const *slots, u32 n);
+	int (*tx_flood)(struct ktrxer *port, struct kt_flood *flood, u32 from, u32 n);
 	u32 (*tx_flood_max)(struct ktrxer *port, u32 *frame_bytes);
-	/* Slots for floods, in one block of consecutive memory if the engine likes that; freed by tx_close. */
-	int (*tx_flood_open)(struct ktrxer *port, struct kt_txslot *slots, u32 n, u32 frame_bytes,
-			     struct ktrxer_err *err);
+	/* Memory for flood->n frames of frame_bytes, until tx_close or the next tx_flood_open. */
+	int (*tx_flood_open)(struct ktrxer *port, struct kt_flood *flood, u32 frame_bytes, struct ktrxer_err *err);
 
 	/* Receive. One context at a time, except rx_rules. */
 	int (*rx_open)(struct ktrxer *port, const struct krx_opts *opts, struct ktrxer_err *err);

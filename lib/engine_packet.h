@@ -13,9 +13,8 @@
 
 struct kt_packet_tx {
 	u8 *memory;
-	size_t memory_bytes;
 	u8 *flood_memory;
-	size_t flood_bytes;
+	struct kt_flood_frame *flood_frames; /* KT_PACKET_FLOOD of them */
 	struct mmsghdr *messages; /* KT_PACKET_FLOOD of them */
 	struct iovec *iov;
 	bool stamps;
@@ -64,10 +63,9 @@ int kt_packet_tx_open(struct ktrxer *port, struct kt_txslot *slots, u32 n, u32 f
 		      struct ktrxer_err *err);
 void kt_packet_tx_close(struct ktrxer *port);
 int kt_packet_tx_launch(struct ktrxer *port, struct kt_txslot *const *slots, u32 n);
-int kt_packet_tx_flood(struct ktrxer *port, struct kt_txslot *const *slots, u32 n);
+int kt_packet_tx_flood(struct ktrxer *port, struct kt_flood *flood, u32 from, u32 n);
 u32 kt_packet_tx_flood_max(struct ktrxer *port, u32 *frame_bytes);
-int kt_packet_tx_flood_open(struct ktrxer *port, struct kt_txslot *slots, u32 n, u32 frame_bytes,
-			    struct ktrxer_err *err);
+int kt_packet_tx_flood_open(struct ktrxer *port, struct kt_flood *flood, u32 frame_bytes, struct ktrxer_err *err);
 
 /* The interface now: 0, -ENETDOWN or -ENODEV. */
 int kt_packet_link_state(struct kt_packet_priv *p, u32 ifindex);

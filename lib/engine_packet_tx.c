@@ -27,21 +27,16 @@
 
 #define STAMP_FLAGS (SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_OPT_TSONLY)
 
-static int set_memory(u8 **memory, size_t *bytes, struct kt_txslot *slots, u32 n, u32 frame_bytes,
-		      struct ktrxer_err *err)
+static size_t stride_of(u32 frame_bytes)
 {
-	size_t stride = KT_ALIGN_UP((size_t)frame_bytes, 64);
+	return KT_ALIGN_UP((size_t)frame_bytes, 64);
+}
 
+static int set_memory(u8 **memory, u32 n, u32 frame_bytes, struct ktrxer_err *err)
+{
 	free(*memory);
-	*bytes = stride * n;
-	*memory = n && *bytes / n != stride ? NULL : calloc(n, stride);
-	if (!*memory)
-		return kt_err(err, ENOMEM, "no memory for %u frames of %u bytes", n, frame_bytes);
-	for (u32 i = 0; i < n; i++) {
-		slots[i].data = *memory + i * stride;
-		slots[i].cap = frame_bytes;
-	}
-	return 0;
+	*memory = calloc(n, stride_of(frame_bytes));
+	return *memory ? 0 : kt_err(err, ENOMEM, "no memory for %u frames of %u bytes", n, frame_bytes);
 }
 
 /* Makes the kernel number stamps from 0 again: a refused frame may or may not have used a number. */
@@ -61,10 +56,14 @@ int kt_packet_tx_open(struct ktrxer *port, struct kt_txslot *slots, u32 n, u32 f
 {
 	struct kt_packet_priv *p = port->priv;
 	const int bytes = SEND_BUFFER_BYTES, none = 0;
-	int ret = set_memory(&p->tx.memory, &p->tx.memory_bytes, slots, n, frame_bytes, err);
+	int ret = set_memory(&p->tx.memory, n, frame_bytes, err);
 
 	if (ret)
 		return ret;
+	for (u32 i = 0; i < n; i++) {
+		slots[i].data = p->tx.memory + i * stride_of(frame_bytes);
+		slots[i].cap = frame_bytes;
+	}
 	if (setsockopt(p->tx_fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)))
 		setsockopt(p->tx_fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)); /* as much as we may */
 	p->tx.stamps = kernel_stamps;
@@ -86,6 +85,7 @@ void kt_packet_tx_close(struct ktrxer *port)
 
 	free(tx->memory);
 	free(tx->flood_memory);
+	free(tx->flood_frames);
 	free(tx->messages);
 	free(tx->iov);
 	memset(tx, 0, sizeof(*tx));
@@ -107,7 +107,7 @@ static u8 state_of(int code)
 }
 
 /* What a send's errno means here; code 0: a sendmmsg stopped at this frame without telling. */
-static int reason(struct ktrxer *port, const struct kt_txslot *s, int code)
+static int reason(struct ktrxer *port, const u8 *data, u32 len, int code)
 {
 	struct kt_iface_link link;
 
@@ -117,11 +117,11 @@ static int reason(struct ktrxer *port, const struct kt_txslot *s, int code)
 		return ENODEV;
 	if (!link.up || !link.carrier)
 		return ENETDOWN;
-	if (!code && s->len < KT_ETH_BYTES)
+	if (!code && len < KT_ETH_BYTES)
 		return EINVAL;
-	if (!code && s->len > link.mtu + KT_ETH_BYTES + KT_VLAN_BYTES)
+	if (!code && len > link.mtu + KT_ETH_BYTES + KT_VLAN_BYTES)
 		return EMSGSIZE;
-	if (!code && s->len > link.mtu + KT_ETH_BYTES && kt_get_be16(s->data + 12) != KT_ETHERTYPE_VLAN)
+	if (!code && len > link.mtu + KT_ETH_BYTES && kt_get_be16(data + 12) != KT_ETHERTYPE_VLAN)
 		return EMSGSIZE;
 	return ENOBUFS; /* the driver's queue is full or stopped, or it dropped the frame */
 }
@@ -184,7 +184,7 @@ int kt_packet_tx_launch(struct ktrxer *port, struct kt_txslot *const *slots, u32
 		code = send(p->tx_fd, s->data, s->len, MSG_DONTWAIT) < 0 ? errno : 0;
 		s->returned_ns = now = kt_port_now(port);
 		if (code) {
-			code = reason(port, s, code);
+			code = reason(port, s->data, s->len, code);
 			if (code == ENODEV)
 				break;
 			now = kt_port_now(port);
@@ -213,11 +213,10 @@ u32 kt_packet_tx_flood_max(struct ktrxer *port, u32 *frame_bytes)
 	return KT_PACKET_FLOOD;
 }
 
-int kt_packet_tx_flood_open(struct ktrxer *port, struct kt_txslot *slots, u32 n, u32 frame_bytes,
-			    struct ktrxer_err *err)
+int kt_packet_tx_flood_open(struct ktrxer *port, struct kt_flood *flood, u32 frame_bytes, struct ktrxer_err *err)
 {
 	struct kt_packet_tx *tx = &kt_packet_of(port)->tx;
-	int ret = set_memory(&tx->flood_memory, &tx->flood_bytes, slots, n, frame_bytes, err);
+	int ret = set_memory(&tx->flood_memory, flood->n, frame_bytes, err);
 
 	if (ret)
 		return ret;
@@ -225,53 +224,48 @@ int kt_packet_tx_flood_open(struct ktrxer *port, struct kt_txslot *slots, u32 n,
 		tx->messages = calloc(KT_PACKET_FLOOD, sizeof(*tx->messages));
 	if (!tx->iov)
 		tx->iov = calloc(KT_PACKET_FLOOD, sizeof(*tx->iov));
-	if (!tx->messages || !tx->iov)
+	if (!tx->flood_frames)
+		tx->flood_frames = calloc(KT_PACKET_FLOOD, sizeof(*tx->flood_frames));
+	if (!tx->messages || !tx->iov || !tx->flood_frames)
 		return kt_err(err, ENOMEM, "no memory for a flood");
 	for (u32 i = 0; i < KT_PACKET_FLOOD; i++) {
 		tx->messages[i].msg_hdr.msg_iov = &tx->iov[i];
 		tx->messages[i].msg_hdr.msg_iovlen = 1;
 	}
+	flood->cells = tx->flood_memory;
+	flood->stride = stride_of(frame_bytes);
+	flood->frames = tx->flood_frames;
 	return 0;
 }
 
-static void flood_end(struct kt_txslot *s, int code, u64 launch_ns, u64 returned_ns)
-{
-	s->err = code;
-	s->state = code ? state_of(code) : KT_TX_SENT;
-	s->launch_ns = launch_ns;
-	s->returned_ns = returned_ns;
-	s->stamp_ns = 0;
-}
-
-int kt_packet_tx_flood(struct ktrxer *port, struct kt_txslot *const *slots, u32 n)
+/* One sendmmsg. It stops at a refused frame, which is the last one tried then. */
+int kt_packet_tx_flood(struct ktrxer *port, struct kt_flood *flood, u32 from, u32 n)
 {
 	struct kt_packet_priv *p = port->priv;
-	u32 done = 0;
+	int sent, code;
 
-	n = n < KT_PACKET_FLOOD ? n : KT_PACKET_FLOOD;
-	for (u32 i = 0; i < n; i++) {
-		p->tx.iov[i].iov_base = slots[i]->data;
-		p->tx.iov[i].iov_len = slots[i]->len;
+	for (u32 i = from; i < n; i++) {
+		p->tx.iov[i].iov_base = flood->cells + flood->frames[i].cell * flood->stride;
+		p->tx.iov[i].iov_len = flood->frames[i].len;
 	}
-	while (done < n) {
-		u64 t0 = kt_port_now(port), t1;
-		int sent = sendmmsg(p->tx_fd, p->tx.messages + done, n - done, MSG_DONTWAIT);
-		int code = sent < 0 ? errno : 0;
-
-		t1 = kt_port_now(port);
-		for (int i = 0; i < sent; i++)
-			flood_end(slots[done++], 0, t0, t1);
-		if (done == n)
-			break;
-		code = reason(port, slots[done], code);
-		if (code == ENODEV)
-			break;
-		flood_end(slots[done++], code, t0, t1);
-	}
-	if (p->tx.stamps && done) {
+	flood->launch_ns = kt_port_now(port);
+	sent = sendmmsg(p->tx_fd, p->tx.messages + from, n - from, MSG_DONTWAIT);
+	code = sent < 0 ? errno : 0;
+	flood->returned_ns = kt_port_now(port);
+	sent = sent < 0 ? 0 : sent;
+	flood->all_sent = true;
+	if (p->tx.stamps) {
 		/* Floods are not stamped one by one; what came is stale and must not be taken for a later frame's. */
-		collect_stamps(p, slots, 0, 0);
+		collect_stamps(p, NULL, 0, 0);
 		restart_stamps(p);
 	}
-	return done ? (int)done : -ENODEV;
+	if (from + (u32)sent == n)
+		return sent;
+	code = reason(port, p->tx.iov[from + (u32)sent].iov_base, flood->frames[from + (u32)sent].len, code);
+	if (code == ENODEV)
+		return sent ? sent : -ENODEV;
+	flood->all_sent = false;
+	memset(flood->fates + from, 0, (size_t)sent * sizeof(*flood->fates));
+	flood->fates[from + (u32)sent] = state_of(code) == KT_TX_FAILED ? -code : code;
+	return sent + 1;
 }

@@ -94,9 +94,9 @@ int kt_xdp_tx_open(struct ktrxer *port, struct kt_txslot *slots, u32 n, u32 fram
 void kt_xdp_tx_close(struct ktrxer *port);
 int kt_xdp_tx_launch(struct ktrxer *port, struct kt_txslot *const *slots, u32 n);
 
-int kt_xdp_flood_open(struct ktrxer *port, struct kt_txslot *slots, u32 n, u32 frame_bytes, struct ktrxer_err *err);
+int kt_xdp_flood_open(struct ktrxer *port, struct kt_flood *flood, u32 frame_bytes, struct ktrxer_err *err);
 void kt_xdp_flood_close(struct ktrxer *port);
-int kt_xdp_flood(struct ktrxer *port, struct kt_txslot *const *slots, u32 n);
+int kt_xdp_flood(struct ktrxer *port, struct kt_flood *flood, u32 from, u32 n);
 u32 kt_xdp_flood_max(struct ktrxer *port, u32 *frame_bytes);
 
 int kt_xdp_rx_open(struct ktrxer *port, const struct krx_opts *opts, struct ktrxer_err *err);

@@ -22,9 +22,15 @@
 
 #define BATCH 64u /* frames between two flushes: a queue of 256, as veth has it, holds several */
 #define MEMORY_BYTES (4u << 20)
+#define CELL_ALIGN 64u /* a short frame is one cache line */
 #define MIN_FRAMES 512u
 #define MAX_FRAMES 2048u /* more only fall out of the cache */
 #define MAX_LIVE_BYTES 4096u
+#define SLOW_FRAMES 256u
+
+_Static_assert(sizeof(struct kt_flood_frame) == sizeof(struct kt_xdp_frame) &&
+		       offsetof(struct kt_flood_frame, len) == offsetof(struct kt_xdp_frame, len),
+	       "the program reads what floods write");
 
 struct kt_xdp_flood {
 	struct bpf_object *obj;
@@ -36,7 +42,8 @@ struct kt_xdp_flood {
 	u8 *frames;
 	size_t frames_bytes;
 	u32 stride;
-	u32 *order;
+	struct kt_flood_frame *batch;
+	s64 *fates;
 	const struct kt_xdp_bulk *bulks;
 	u32 n;
 	bool refused; /* the device takes no redirected frames: this flood goes the ordinary way */
@@ -84,7 +91,7 @@ u32 kt_xdp_flood_max(struct ktrxer *port, u32 *frame_bytes)
 		kt_store_relaxed(&live_bytes, live);
 	}
 	*frame_bytes = live - 1;
-	n = MEMORY_BYTES / (KT_ALIGN_UP(want, 8u) + sizeof(struct kt_xdp_frame));
+	n = MEMORY_BYTES / KT_ALIGN_UP(want, CELL_ALIGN);
 	if (live == 1)
 		return 0;
 	return n < MIN_FRAMES ? MIN_FRAMES : n > MAX_FRAMES ? MAX_FRAMES : n;
@@ -107,24 +114,26 @@ static int load(struct kt_xdp_flood *f, u32 frame_bytes)
 	f->obj = kt_xdp_bpf_open(KT_XDP_OBJ_FLOOD);
 	if (!f->obj)
 		return -errno;
-	f->stride = KT_ALIGN_UP((u32)sizeof(struct kt_xdp_frame) + frame_bytes, 8u);
+	f->stride = KT_ALIGN_UP(frame_bytes, CELL_ALIGN);
 	f->frames_bytes = (size_t)f->stride * f->n;
-	consts.data_bytes = f->stride - (u32)sizeof(struct kt_xdp_frame);
+	consts.data_bytes = f->stride;
 	ret = kt_xdp_set_consts(f->obj, &consts, sizeof(consts));
 	if (ret)
 		return ret;
 	bpf_map__set_value_size(bpf_object__find_map_by_name(f->obj, "frames"), f->stride);
 	bpf_map__set_max_entries(bpf_object__find_map_by_name(f->obj, "frames"), f->n);
-	bpf_map__set_max_entries(bpf_object__find_map_by_name(f->obj, "order"), f->n);
+	bpf_map__set_max_entries(bpf_object__find_map_by_name(f->obj, "batch"), f->n);
+	bpf_map__set_max_entries(bpf_object__find_map_by_name(f->obj, "fates"), f->n);
 	bpf_map__set_max_entries(bpf_object__find_map_by_name(f->obj, "bulks"), f->n);
 	ret = bpf_object__load(f->obj);
 	if (ret)
 		return ret;
 	f->control = kt_xdp_map_variables(f->obj, sizeof(*f->control));
 	f->frames = map_memory(f->obj, "frames", f->frames_bytes);
-	f->order = map_memory(f->obj, "order", f->n * sizeof(*f->order));
+	f->batch = map_memory(f->obj, "batch", f->n * sizeof(*f->batch));
+	f->fates = map_memory(f->obj, "fates", f->n * sizeof(*f->fates));
 	f->bulks = map_memory(f->obj, "bulks", f->n * sizeof(*f->bulks));
-	return f->control && f->frames && f->order && f->bulks ? 0 : -ENOMEM;
+	return f->control && f->frames && f->batch && f->fates && f->bulks ? 0 : -ENOMEM;
 }
 
 /* A veth pair in the current namespace. */
@@ -199,7 +208,7 @@ static int attach(struct ktrxer *port, struct kt_xdp_flood *f)
 	return keep_dispatched(f);
 }
 
-int kt_xdp_flood_open(struct ktrxer *port, struct kt_txslot *slots, u32 n, u32 frame_bytes, struct ktrxer_err *err)
+int kt_xdp_flood_open(struct ktrxer *port, struct kt_flood *flood, u32 frame_bytes, struct ktrxer_err *err)
 {
 	struct kt_xdp *x = kt_xdp(port);
 	struct kt_xdp_flood *f;
@@ -211,7 +220,7 @@ int kt_xdp_flood_open(struct ktrxer *port, struct kt_txslot *slots, u32 n, u32 f
 		return kt_err(err, ENOMEM, "no memory for a flood");
 	x->flood = f;
 	f->dispatch_fd = f->dispatch_netns_fd = -1;
-	f->n = n;
+	f->n = flood->n;
 	kt_xdp_log_begin();
 	ret = load(f, frame_bytes);
 	if (!ret)
@@ -223,11 +232,9 @@ int kt_xdp_flood_open(struct ktrxer *port, struct kt_txslot *slots, u32 n, u32 f
 		kt_xdp_flood_close(port);
 		return ret;
 	}
-	for (u32 i = 0; i < n; i++) {
-		slots[i].data = f->frames + (size_t)i * f->stride + sizeof(struct kt_xdp_frame);
-		slots[i].cap = frame_bytes;
-		slots[i].cookie = i;
-	}
+	flood->cells = f->frames;
+	flood->stride = f->stride;
+	flood->frames = f->batch;
 	return 0;
 }
 
@@ -247,8 +254,10 @@ void kt_xdp_flood_close(struct ktrxer *port)
 		munmap(f->control, sizeof(*f->control));
 	if (f->frames)
 		munmap(f->frames, f->frames_bytes);
-	if (f->order)
-		munmap(f->order, f->n * sizeof(*f->order));
+	if (f->batch)
+		munmap(f->batch, f->n * sizeof(*f->batch));
+	if (f->fates)
+		munmap(f->fates, f->n * sizeof(*f->fates));
 	if (f->bulks)
 		munmap((void *)(uintptr_t)f->bulks, f->n * sizeof(*f->bulks));
 	if (f->obj)
@@ -259,43 +268,18 @@ void kt_xdp_flood_close(struct ktrxer *port)
 
 /* --- Flooding ------------------------------------------------------------------------------ */
 
-static struct kt_xdp_frame *frame_of(const struct kt_xdp_flood *f, const struct kt_txslot *slot)
-{
-	return (struct kt_xdp_frame *)(f->frames + (size_t)slot->cookie * f->stride);
-}
-
-/* Tells the program what to send and in which order. */
-static void prepare(struct kt_xdp_flood *f, struct kt_txslot *const *slots, u32 n)
-{
-	struct kt_xdp_flood_control *c = f->control;
-	u32 first = (u32)slots[0]->cookie;
-	bool in_order = true;
-
-	for (u32 i = 0; i < n; i++) {
-		struct kt_xdp_frame *frame = frame_of(f, slots[i]);
-
-		frame->len = slots[i]->len;
-		frame->fate = KT_XDP_NOT_BUILT;
-		f->order[i] = (u32)slots[i]->cookie;
-		in_order &= f->order[i] == first + i;
-	}
-	c->n = n;
-	c->next = c->n_bulks = c->queued = 0;
-	c->first = first;
-	c->use_order = !in_order;
-}
-
 static u32 built(const struct kt_xdp_flood *f)
 {
 	return kt_load_acquire(&f->control->next);
 }
 
-/* Runs the program until it has seen all n frames. 0 or -errno. */
-static int run(struct kt_xdp_flood *f, const struct kt_txslot *template, u32 n)
+/* Runs the program until it has seen all n frames. The first is the template that it overwrites. 0 or -errno. */
+static int run(struct kt_xdp_flood *f, u32 n)
 {
 	while (built(f) < n) {
-		LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = template->data, .data_size_in = template->len,
-			    .repeat = (int)(n - built(f)), .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = BATCH);
+		LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f->frames + (size_t)f->batch[0].cell * f->stride,
+			    .data_size_in = f->batch[0].len, .repeat = (int)(n - built(f)),
+			    .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = BATCH);
 		u32 before = built(f);
 
 		/* Interrupted by a signal it ends early; then it goes on where it was. */
@@ -348,69 +332,83 @@ static int reason(struct ktrxer *port, int code)
 	return ret ? -ret : EOPNOTSUPP;
 }
 
-/* Puts each slot's state together. Returns how many the device cannot take at all. */
-static u32 settle(struct ktrxer *port, struct kt_txslot *const *slots, u32 n)
+/* Puts each frame's fate together. Returns how many the device cannot take at all. */
+static u32 settle(struct ktrxer *port, struct kt_flood *flood, u32 n)
 {
-	const struct kt_xdp_flood *f = kt_xdp(port)->flood;
+	struct kt_xdp_flood *f = kt_xdp(port)->flood;
 	struct account a = { .f = f };
 	int code, last = 0, last_reason = 0;
-	u32 n_unable = 0;
+	u32 n_unable = 0, n_built = built(f);
 
 	for (u32 i = 0; i < n; i++) {
-		s32 fate = frame_of(f, slots[i])->fate;
-
-		if (fate == KT_XDP_QUEUED)
+		if (i >= n_built)
+			code = EIO;
+		else if (f->fates[i] == KT_XDP_QUEUED)
 			code = next_fate(&a);
 		else
-			code = fate < 0 ? -fate : fate == KT_XDP_UNFIT ? EMSGSIZE : EIO;
+			code = f->fates[i] < 0 ? (int)-f->fates[i] : EMSGSIZE;
 		if (code != last) {
 			last = code;
 			last_reason = reason(port, code);
 		}
-		slots[i]->err = last_reason;
-		slots[i]->state = !code ? KT_TX_SENT : last_reason == EMSGSIZE ? KT_TX_FAILED : KT_TX_REFUSED;
+		flood->fates[i] = last_reason == EMSGSIZE ? -EMSGSIZE : last_reason;
 		n_unable += last_reason == EOPNOTSUPP;
+		f->fates[i] = KT_XDP_QUEUED;
 	}
 	return n_unable;
 }
 
 /* Through the sending socket, which copies them. */
-static int flood_slowly(struct ktrxer *port, struct kt_txslot *const *slots, u32 n)
+static int flood_slowly(struct ktrxer *port, struct kt_flood *flood, u32 from, u32 n)
 {
-	u32 i = 0;
+	struct kt_txslot slots[SLOW_FRAMES], *batch[SLOW_FRAMES];
+	int tried;
 
-	while (i < n) {
-		int tried = kt_xdp_tx_launch(port, slots + i, n - i);
+	n = n - from < SLOW_FRAMES ? n - from : SLOW_FRAMES;
+	for (u32 i = 0; i < n; i++) {
+		const struct kt_flood_frame *frame = &flood->frames[from + i];
 
-		if (tried < 0)
-			return i ? (int)i : tried;
-		i += (u32)tried;
+		slots[i] = (struct kt_txslot){ .data = flood->cells + frame->cell * flood->stride, .len = frame->len };
+		batch[i] = &slots[i];
 	}
-	return (int)n;
+	tried = kt_xdp_tx_launch(port, batch, n);
+	if (tried <= 0)
+		return tried;
+	flood->launch_ns = slots[0].launch_ns;
+	flood->returned_ns = slots[0].returned_ns;
+	flood->all_sent = true;
+	for (int i = 0; i < tried; i++) {
+		flood->fates[from + (u32)i] = slots[i].state == KT_TX_FAILED ? -slots[i].err : slots[i].err;
+		flood->all_sent &= slots[i].state == KT_TX_SENT;
+	}
+	return tried;
 }
 
-int kt_xdp_flood(struct ktrxer *port, struct kt_txslot *const *slots, u32 n)
+/* One run takes the whole batch, so from is 0 unless the flood goes slowly. */
+int kt_xdp_flood(struct ktrxer *port, struct kt_flood *flood, u32 from, u32 n)
 {
 	struct kt_xdp_flood *f = kt_xdp(port)->flood;
-	u64 launch_ns, returned_ns;
+	struct kt_xdp_flood_control *c = f->control;
 	int ret;
 
 	if (f->refused)
-		return flood_slowly(port, slots, n);
-	prepare(f, slots, n);
-	launch_ns = kt_port_now(port);
-	ret = run(f, slots[0], n);
-	returned_ns = kt_port_now(port);
+		return flood_slowly(port, flood, from, n);
+	c->n = n;
+	c->next = c->odd = c->told = c->sent = c->n_bulks = 0;
+	flood->launch_ns = kt_port_now(port);
+	ret = run(f, n);
+	flood->returned_ns = kt_port_now(port);
+	flood->all_sent = c->sent == n;
+	if (flood->all_sent)
+		return (int)n;
 	if (ret && !built(f))
 		return ret;
-	if (settle(port, slots, n) == n) {
+	/* A device that goes may swallow frames without a word, for as long as there are any: then it is the device that is asked. */
+	if (!c->sent && kt_xdp_iface(port, false, NULL) == -ENODEV)
+		return -ENODEV;
+	if (settle(port, flood, n) == n) {
 		f->refused = true;
-		return flood_slowly(port, slots, n);
-	}
-	for (u32 i = 0; i < n; i++) {
-		slots[i]->launch_ns = launch_ns;
-		slots[i]->returned_ns = returned_ns;
-		slots[i]->stamp_ns = 0;
+		return flood_slowly(port, flood, 0, n);
 	}
 	return (int)n;
 }

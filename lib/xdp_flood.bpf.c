@@ -31,8 +31,17 @@ struct {
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, u32);
-	__type(value, u32);
-} order SEC(".maps");
+	__type(value, struct kt_xdp_frame);
+} batch SEC(".maps");
+
+/* Zero but for frames that were not queued. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, s64); /* an array's elements are 8 bytes apart at least */
+} fates SEC(".maps");
 
 /* A bulk has at least one frame. */
 struct {
@@ -50,48 +59,50 @@ struct {
 	__type(value, u32);
 } target SEC(".maps");
 
-static __always_inline struct kt_xdp_frame *frame_at(u32 i)
+static __always_inline u32 n_queued(void)
 {
-	u32 cell = control.first + i, *other;
+	return control.next - control.odd - control.told;
+}
 
-	if (control.use_order) {
-		other = bpf_map_lookup_elem(&order, &i);
-		if (!other)
-			return NULL;
-		cell = *other;
-	}
-	return bpf_map_lookup_elem(&frames, &cell);
+/* Frame i was not queued. */
+static __always_inline void set_odd(u32 i, s32 fate)
+{
+	s64 *f = bpf_map_lookup_elem(&fates, &i);
+
+	if (!f || *f)
+		return;
+	*f = fate;
+	control.odd++;
 }
 
 SEC("xdp") int kt_flood(struct xdp_md *ctx)
 {
 	u32 i = control.next, len;
 	struct kt_xdp_frame *f;
+	void *data;
 
 	if (i >= control.n)
 		return XDP_DROP;
 	control.next = i + 1;
-	f = frame_at(i);
+	f = bpf_map_lookup_elem(&batch, &i);
 	if (!f)
 		return XDP_DROP;
+	data = bpf_map_lookup_elem(&frames, &f->cell);
 	len = f->len;
 	__asm__ volatile("" : "+r"(len));
-	if (!len || len > consts.data_bytes)
+	if (!data || !len || len > consts.data_bytes)
 		goto unfit;
 	if (len != (u32)(ctx->data_end - ctx->data) &&
 	    bpf_xdp_adjust_tail(ctx, (int)len - (int)(ctx->data_end - ctx->data)))
 		goto unfit;
-	if (bpf_xdp_store_bytes(ctx, 0, f->data, len))
+	if (bpf_xdp_store_bytes(ctx, 0, data, len))
 		goto unfit;
-	if (bpf_redirect_map(&target, 0, XDP_DROP) != XDP_REDIRECT) {
-		f->fate = -ENODEV;
-		return XDP_DROP;
-	}
-	f->fate = KT_XDP_QUEUED;
-	control.queued++;
-	return XDP_REDIRECT;
+	if (bpf_redirect_map(&target, 0, XDP_DROP) == XDP_REDIRECT)
+		return XDP_REDIRECT;
+	set_odd(i, -ENODEV);
+	return XDP_DROP;
 unfit:
-	f->fate = KT_XDP_UNFIT;
+	set_odd(i, KT_XDP_UNFIT);
 	return XDP_DROP;
 }
 
@@ -117,9 +128,10 @@ SEC("tp_btf/xdp_devmap_xmit") int kt_flood_bulk(u64 *args)
 	u32 sent = (u32)args[2], dropped = (u32)args[3], i = control.n_bulks;
 	struct kt_xdp_bulk *b;
 
-	if (!control.queued || (u32)to->ifindex != control.ifindex || sent + dropped > control.queued)
+	if ((u32)to->ifindex != control.ifindex || sent + dropped > n_queued())
 		return 0;
-	control.queued -= sent + dropped;
+	control.told += sent + dropped;
+	control.sent += sent;
 	control.n_bulks = i + 1;
 	b = bpf_map_lookup_elem(&bulks, &i);
 	if (b) {
@@ -134,14 +146,8 @@ SEC("tp_btf/xdp_devmap_xmit") int kt_flood_bulk(u64 *args)
 SEC("tp_btf/xdp_redirect_err") int kt_flood_refused(u64 *args)
 {
 	const struct bpf_prog *prog = (void *)args[1];
-	struct kt_xdp_frame *f;
 
-	if (prog->aux->id != control.prog_id || !control.queued)
-		return 0;
-	f = frame_at(control.next - 1);
-	if (f && f->fate == KT_XDP_QUEUED) {
-		f->fate = (s32)args[3];
-		control.queued--;
-	}
+	if (prog->aux->id == control.prog_id && n_queued())
+		set_odd(control.next - 1, (s32)args[3]);
 	return 0;
 }

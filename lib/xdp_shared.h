@@ -99,17 +99,17 @@ struct kt_xdp_consts {
 	u32 reserved;
 };
 
-/* Floods: one frame in the array that the program builds from. */
-enum kt_xdp_fate {
-	KT_XDP_NOT_BUILT = 0,
-	KT_XDP_QUEUED = 1, /* for the device; the bulks say whether it took it */
-	KT_XDP_UNFIT = 2, /* could not be given its length */
+/* Floods: the i-th frame to build. struct kt_flood_frame of engine.h. */
+struct kt_xdp_frame {
+	u32 cell; /* of the array that it is built from */
+	u32 len;
 };
 
-struct kt_xdp_frame {
-	u32 len;
-	s32 fate; /* enum kt_xdp_fate, or -errno of the redirection */
-	u8 data[];
+/* What became of each frame that was built. */
+enum kt_xdp_fate {
+	KT_XDP_QUEUED = 0, /* for the device; the bulks say whether it took it */
+	KT_XDP_UNFIT = 1, /* could not be given its length */
+	/* or -errno of the redirection */
 };
 
 /* What the device made of one bulk: it took the first so many, in the order in which they were queued. */
@@ -123,9 +123,9 @@ struct kt_xdp_bulk {
 struct kt_xdp_flood_control {
 	u32 n; /* frames of this run */
 	u32 next; /* frames built so far */
-	u32 first; /* the i-th frame is in cell first + i, or order[i] if use_order */
-	u32 use_order;
-	u32 queued; /* frames not yet in a bulk: all of them leave before the CPU does anything else */
+	u32 odd; /* of these, frames that were not queued */
+	u32 told; /* frames that bulks told of; the others wait in one: all leave before the CPU does anything else */
+	u32 sent; /* of these */
 	u32 n_bulks;
 	u32 prog_id;
 	u32 ifindex; /* where they go */

@@ -62,6 +62,8 @@ struct flood {
 	u8 *seen; /* at the far end */
 	u64 told;
 	u64 sent;
+	u64 period; /* 0: none */
+	u64 filled;
 	u32 (*len)(u64 i);
 	int reason;
 };
@@ -79,8 +81,12 @@ static u32 other_len(u64 i)
 static u32 fill(void *ctx, u64 i, u8 *buf)
 {
 	struct flood *f = ctx;
-	u32 len = f->len(i);
+	u32 len;
 
+	f->filled++;
+	if (f->period)
+		i %= f->period;
+	len = f->len(i);
 	memset(buf, 0xff, 12);
 	kt_put_be16(buf + 12, ETHERTYPE);
 	kt_put_be32(buf + 14, (u32)i);
@@ -110,8 +116,9 @@ static void flood(struct flood *f, u64 count, u32 max_frame, u32 attempts)
 	struct ktx_stats st;
 	u8 *seen = f->seen;
 
-	*f = (struct flood){ .fate = calloc(count, 1), .seen = seen, .len = f->len };
+	*f = (struct flood){ .fate = calloc(count, 1), .seen = seen, .len = f->len, .period = f->period };
 	o.count = count;
+	o.period = f->period;
 	o.max_frame = max_frame;
 	o.max_attempts = attempts;
 	o.fill = fill;
@@ -221,6 +228,117 @@ static void t_each_number(void)
 	tear_down();
 }
 
+/* Counts how often each place of the period arrived. */
+static void *period_reader(void *arg)
+{
+	u32 *count = arg;
+	struct krx_packet p;
+
+	for (;;) {
+		bool stop = kt_load_acquire(&stop_reader);
+		int k = krx_next(listener, &p, stop ? 200000000 : 10000000);
+		u32 i;
+
+		if (k <= 0 && stop)
+			return NULL;
+		if (k <= 0)
+			continue;
+		i = kt_get_be32(p.data + 14);
+		if (i < 2000 && kt_get_be32(p.data + 18) == i * 2654435761u && p.wirelen == other_len(i))
+			count[i]++;
+	}
+}
+
+/* Frames that repeat stay in their slots, and still each number leaves as what it is, whatever was refused. */
+static void check_period(u64 period, u32 attempts)
+{
+	struct flood f = { .len = other_len, .period = period };
+	u32 *count = calloc(2000, sizeof(*count)), *sent = calloc(2000, sizeof(*sent));
+	u64 n = 100000 + period / 2, missing = 0, extra = 0;
+	struct krx_stats s;
+	pthread_t thread;
+
+	set_up(KRX_CAPTURE_DROP, true);
+	kt_store_release(&stop_reader, 0);
+	CHECK_EQ(pthread_create(&thread, NULL, period_reader, count), 0);
+	flood(&f, n, 1514, attempts);
+	kt_store_release(&stop_reader, 1);
+	pthread_join(thread, NULL);
+	CHECK_EQ(krx_get_stats(rx, &s), 0);
+	for (u64 i = 0; i < n; i++)
+		sent[i % period] += f.fate[i] == 1 + KTX_SENT;
+	for (u32 i = 0; i < period; i++) {
+		missing += sent[i] > count[i] ? sent[i] - count[i] : 0;
+		extra += count[i] > sent[i];
+	}
+	CHECK_EQ(missing, s.lost_engine + s.lost_ring);
+	CHECK_EQ(extra, 0);
+	CHECK(f.filled < n / 4);
+	printf("# period %u: %u written, %u sent of %u\n", (u32)period, (u32)f.filled, (u32)f.sent, (u32)n);
+	free(f.fate);
+	free(count);
+	free(sent);
+	tear_down();
+}
+
+static void t_periods(void)
+{
+	check_period(1, 1);
+	check_period(7, 5);
+	check_period(1000, 1);
+	check_period(1300, 5);
+}
+
+static u32 stop_switching;
+
+/* The far end goes down and comes up, again and again. */
+static void *switcher(void *arg)
+{
+	u32 *times = arg;
+
+	netns_enter(netns_far);
+	while (!kt_load_acquire(&stop_switching)) {
+		netns_run("ip link set " FAR " down");
+		netns_run("ip link set " FAR " up");
+		++*times;
+		usleep(5000);
+	}
+	return NULL;
+}
+
+/* Batches of which the device took a part, whose rest is tried again out of the cells where it lies: each arrives once. */
+static void t_refused_and_tried_again(void)
+{
+	struct flood f = { .len = same_len, .seen = calloc(TOTAL, 1) };
+	struct ktx_stats st;
+	pthread_t thread, switching;
+	u32 times = 0, seen = 0;
+	void *wrong;
+
+	set_up(KRX_CAPTURE_DROP, true);
+	kt_store_release(&stop_reader, 0);
+	kt_store_release(&stop_switching, 0);
+	CHECK_EQ(pthread_create(&thread, NULL, reader, &f), 0);
+	CHECK_EQ(pthread_create(&switching, NULL, switcher, &times), 0);
+	flood(&f, TOTAL, 60, UINT32_MAX);
+	kt_store_release(&stop_switching, 1);
+	pthread_join(switching, NULL);
+	kt_store_release(&stop_reader, 1);
+	pthread_join(thread, &wrong);
+	CHECK_EQ((uintptr_t)wrong, 0); /* no number twice, none with another's bytes */
+	CHECK_EQ(f.sent, TOTAL);
+	CHECK_EQ(ktx_get_stats(tx, &st), 0);
+	CHECK(times && st.retries);
+	for (u32 i = 0; i < TOTAL; i++)
+		seen += f.seen[i];
+	CHECK(seen > TOTAL / 2); /* what waits in an interface that goes down is lost there */
+	printf("# %u sent in %llu tries, %u seen, down %u times\n", TOTAL, (unsigned long long)(TOTAL + st.retries),
+	       seen, times);
+	free(f.fate);
+	free(f.seen);
+	tear_down();
+}
+
 /* A far end without XDP takes no redirected frames: the flood goes the ordinary way, and is no less exact. */
 static void t_peer_cannot(void)
 {
@@ -255,4 +373,5 @@ static void t_peer_down(void)
 	tear_down();
 }
 
-TEST_MAIN(T(t_million), T(t_all_lengths), T(t_each_number), T(t_peer_cannot), T(t_peer_down))
+TEST_MAIN(T(t_million), T(t_all_lengths), T(t_each_number), T(t_refused_and_tried_again), T(t_periods),
+	  T(t_peer_cannot), T(t_peer_down))
