@@ -161,6 +161,7 @@ static int probe(struct probe_run *r)
 	code = probe_out_open(r);
 	if (!code) {
 		r->o.event = probe_out_event;
+		r->o.quiet = !r->c->common.verbose;
 		r->o.frame = r->pcap ? probe_out_frame : NULL;
 		r->o.stop = stop;
 		r->o.ctx = r;

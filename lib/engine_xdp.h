@@ -29,7 +29,8 @@ struct kt_xdp_tx {
 	bool open;
 	u8 *umem;
 	size_t umem_bytes;
-	u32 chunk_bytes;
+	u32 chunk_bytes; /* 1 << chunk_shift */
+	u32 chunk_shift;
 	u32 chunks; /* per frame; more than one needs multi-buffer */
 	u32 budget; /* descriptors that one system call sends at most */
 	u32 produced; /* position behind the last descriptor written */

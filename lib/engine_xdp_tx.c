@@ -53,6 +53,14 @@ static u32 round_up_pow2(u32 v)
 	return p;
 }
 
+/* The frame that this byte of our memory belongs to. Divisions are slow, and nearly all frames are one chunk. */
+static u32 frame_at(const struct kt_xdp_tx *t, size_t offset)
+{
+	u32 chunk = (u32)(offset >> t->chunk_shift);
+
+	return t->chunks == 1 ? chunk : chunk / t->chunks;
+}
+
 static u8 *frame_data(const struct kt_xdp_tx *t, u32 frame)
 {
 	return t->umem + (size_t)frame * t->chunks * t->chunk_bytes;
@@ -233,6 +241,7 @@ int kt_xdp_tx_open(struct ktrxer *port, struct kt_txslot *slots, u32 n, u32 fram
 		return kt_err(err, EBUSY, "queue %u of \"%s\" already has a sender on this port", port->opts.queue,
 			      port->ifname);
 	t->chunk_bytes = want < MIN_CHUNK ? MIN_CHUNK : want > page ? page : want;
+	t->chunk_shift = (u32)__builtin_ctz(t->chunk_bytes);
 	t->chunks = (frame_bytes + t->chunk_bytes - 1) / t->chunk_bytes;
 	t->mtu = port->mtu;
 	t->n_frames = 2 * n; /* a slot that was sent goes on with a fresh frame */
@@ -292,8 +301,7 @@ static void reclaim(struct kt_xdp_tx *t)
 	u32 end = kt_load_acquire(t->completion.producer);
 
 	for (; t->completed != end; t->completed++) {
-		u64 addr = done[t->completed & (t->completion.size - 1)];
-		u32 frame = (u32)(addr / t->chunk_bytes / t->chunks);
+		u32 frame = frame_at(t, done[t->completed & (t->completion.size - 1)]);
 
 		if (frame < t->n_frames && t->incomplete[frame] && !--t->incomplete[frame])
 			t->free_frames[t->n_free++] = frame;
@@ -396,7 +404,7 @@ static bool own_frame(const struct kt_xdp_tx *t, const struct kt_txslot *slot, u
 {
 	if (slot->data < t->umem || slot->data >= t->umem + t->umem_bytes)
 		return false;
-	*frame = (u32)((size_t)(slot->data - t->umem) / t->chunk_bytes / t->chunks);
+	*frame = frame_at(t, (size_t)(slot->data - t->umem));
 	return true;
 }
 

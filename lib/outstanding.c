@@ -7,13 +7,13 @@
 
 #define SEARCH_LIMIT 1024
 
-int kt_outstanding_init(struct kt_outstanding *o, u32 bits)
+int kt_outstanding_init(struct kt_outstanding *o, u32 bits, bool by_target)
 {
 	memset(o, 0, sizeof(*o));
 	o->mask = (1u << bits) - 1;
 	o->ring = calloc((size_t)o->mask + 1, sizeof(*o->ring));
-	o->by_target = calloc((size_t)o->mask + 1, sizeof(*o->by_target));
-	if (o->ring && o->by_target)
+	o->by_target = by_target ? calloc((size_t)o->mask + 1, sizeof(*o->by_target)) : NULL;
+	if (o->ring && (o->by_target || !by_target))
 		return 0;
 	kt_outstanding_free(o);
 	return -ENOMEM;
@@ -48,15 +48,9 @@ struct kt_probe_entry *kt_outstanding_add(struct kt_outstanding *o, const struct
 		o->first++;
 	}
 	*e = (struct kt_probe_entry){ .seq = seq, .state = KT_PROBE_PENDING, .addr = *addr, .port = port };
-	*slot_of(o, addr, port) = (u32)(seq & o->mask) + 1;
+	if (o->by_target)
+		*slot_of(o, addr, port) = (u32)(seq & o->mask) + 1;
 	return e;
-}
-
-struct kt_probe_entry *kt_outstanding_get(struct kt_outstanding *o, u64 seq)
-{
-	struct kt_probe_entry *e = &o->ring[seq & o->mask];
-
-	return seq < o->next && e->seq == seq && e->state != KT_PROBE_FREE ? e : NULL;
 }
 
 static bool is_for(const struct kt_probe_entry *e, const struct ktrxer_match *m)
@@ -89,7 +83,7 @@ static struct kt_probe_entry *find_low_bits(struct kt_outstanding *o, const stru
 
 static struct kt_probe_entry *find_target(struct kt_outstanding *o, const struct ktrxer_match *m)
 {
-	u32 latest = *slot_of(o, &m->target, m->port);
+	u32 latest = o->by_target ? *slot_of(o, &m->target, m->port) : 0;
 	struct kt_probe_entry *e = latest ? &o->ring[latest - 1] : NULL, *last = NULL;
 
 	if (e && is_for(e, m))

@@ -35,15 +35,18 @@ struct kt_probe_entry {
 
 struct kt_outstanding {
 	struct kt_probe_entry *ring;
-	u32 *by_target; /* hash of address and port -> low bits of the latest seq + 1; 0: none */
+	u32 *by_target; /* hash of address and port -> low bits of the latest seq + 1; 0: none; NULL: not kept */
 	u32 mask;
 	u64 first; /* oldest seq that may still be in the ring */
 	u64 next; /* next seq to be given out */
 	u64 evicted; /* given up unanswered, because their place was needed */
 };
 
-/* bits: 2^bits probes, 10 to 22; about 100 bytes each. 0 or -ENOMEM. */
-int kt_outstanding_init(struct kt_outstanding *o, u32 bits);
+/*
+ * bits: 2^bits probes, 10 to 22; about 100 bytes each. by_target: answers may come without a number
+ * (kt_outstanding_find() by the target alone). 0 or -ENOMEM.
+ */
+int kt_outstanding_init(struct kt_outstanding *o, u32 bits, bool by_target);
 void kt_outstanding_free(struct kt_outstanding *o);
 
 /* The place for the next number, its seq, target and state set; what was in it is overwritten. */
@@ -53,7 +56,12 @@ struct kt_probe_entry *kt_outstanding_add(struct kt_outstanding *o, const struct
 bool kt_outstanding_full(const struct kt_outstanding *o);
 
 /* The entry of a full number, or NULL when it is forgotten or was never given out. */
-struct kt_probe_entry *kt_outstanding_get(struct kt_outstanding *o, u64 seq);
+static inline struct kt_probe_entry *kt_outstanding_get(struct kt_outstanding *o, u64 seq)
+{
+	struct kt_probe_entry *e = &o->ring[seq & o->mask];
+
+	return seq < o->next && e->seq == seq && e->state != KT_PROBE_FREE ? e : NULL;
+}
 
 /*
  * The probe that a match speaks of: by all of seq, by its low bits and the

@@ -31,6 +31,7 @@ struct kt_path_cache {
 	struct kt_iface iface;
 	u32 asked; /* routes, up to FEW_TARGETS */
 	struct kt_pathblocks *blocks; /* NULL: not yet, or not possible */
+	u64 age; /* grows when neighbours may have changed: blocks' paths of another age are not used */
 	struct hop hops[CACHE_SLOTS];
 };
 
@@ -154,6 +155,7 @@ int kt_path_cache_new(struct kt_path_cache **out, struct ktrxer *port, struct kt
 		return kt_err(err, ENOMEM, "no memory for paths");
 	c->port = port;
 	c->nl = port->ctl_fd;
+	c->age = 1;
 	if (!kt_port_virtual(port) && kt_iface_get(c->nl, port->ifindex, &c->iface))
 		ret = kt_err(err, ENODEV, "interface \"%s\" went away", port->ifname);
 	if (ret) {
@@ -203,6 +205,7 @@ static int hop_mac(struct kt_path_cache *c, const struct kt_route *r, u64 timeou
 /* Neighbours may have changed: those that answered are asked for again. The silent keep their pause. */
 static void forget_hops(struct kt_path_cache *c)
 {
+	c->age++;
 	for (u32 i = 0; i < CACHE_SLOTS; i++)
 		if (!c->hops[i].failed_until_ns)
 			c->hops[i].addr.version = 0;
@@ -212,7 +215,6 @@ static int find_route(struct kt_path_cache *c, const struct ktrxer_addr *target,
 {
 	/* The host's own addresses are on lo whatever interface they were given to, so lo is not insisted on. */
 	u32 ifindex = c->iface.loopback ? 0 : c->iface.index;
-	const struct kt_route *known;
 	int ret;
 
 	if (c->asked < FEW_TARGETS) {
@@ -222,24 +224,52 @@ static int find_route(struct kt_path_cache *c, const struct ktrxer_addr *target,
 		}
 		return kt_route_find(c->nl, ifindex, target, r);
 	}
-	if (!c->blocks)
-		return kt_route_find(c->nl, ifindex, target, r);
-	if (kt_pathblocks_hear(c->blocks))
-		forget_hops(c);
-	known = kt_pathblocks_find(c->blocks, target);
-	if (known) {
-		*r = *known;
+	ret = kt_route_find(c->nl, ifindex, target, r);
+	if (!ret && c->blocks && r->ifindex == ifindex)
+		kt_pathblocks_learn(c->blocks, target, r);
+	return ret;
+}
+
+static int route_path(struct kt_path_cache *c, const struct ktrxer_addr *target, const struct kt_route *r,
+		      struct ktrxer_path *path, u64 timeout_ns, struct ktrxer_err *err)
+{
+	int ret = check_route(&c->iface, target, r, err);
+
+	if (ret)
+		return ret;
+	memset(path, 0, sizeof(*path));
+	memcpy(path->src_mac, c->iface.mac, 6);
+	path->src = r->src;
+	path->next_hop = r->next_hop;
+	path->mtu = r->mtu ? r->mtu : c->iface.mtu;
+	if (fixed_mac(&c->iface, r, path->dst_mac))
+		return 0;
+	ret = hop_mac(c, r, timeout_ns, path->dst_mac);
+	return ret ? neigh_err(err, -ret, c, &r->next_hop) : 0;
+}
+
+/* The path of a block's targets, which is found once. */
+static int block_path(struct kt_path_cache *c, struct kt_pathblock *b, const struct ktrxer_addr *target,
+		      struct ktrxer_path *path, u64 timeout_ns, struct ktrxer_err *err)
+{
+	int ret;
+
+	if (b->path_age == c->age) {
+		*path = b->path;
 		return 0;
 	}
-	ret = kt_route_find(c->nl, ifindex, target, r);
-	if (!ret && r->ifindex == ifindex)
-		kt_pathblocks_learn(c->blocks, target, r);
+	ret = route_path(c, target, &b->route, path, timeout_ns, err);
+	if (!ret) {
+		b->path = *path;
+		b->path_age = c->age;
+	}
 	return ret;
 }
 
 int kt_path_cache_find(struct kt_path_cache *c, const struct ktrxer_addr *target, struct ktrxer_path *path,
 		       u64 timeout_ns, struct ktrxer_err *err)
 {
+	struct kt_pathblock *known;
 	struct kt_route r;
 	int ret;
 
@@ -247,21 +277,15 @@ int kt_path_cache_find(struct kt_path_cache *c, const struct ktrxer_addr *target
 		return kt_err(err, EINVAL, "a target without an address");
 	if (kt_port_virtual(c->port))
 		return virtual_path(c->port, target, path);
+	if (c->blocks && kt_pathblocks_hear(c->blocks))
+		forget_hops(c);
+	known = c->blocks ? kt_pathblocks_find(c->blocks, target) : NULL;
+	if (known)
+		return block_path(c, known, target, path, timeout_ns, err);
 	ret = find_route(c, target, &r);
 	if (ret)
 		return route_err(err, -ret, &c->iface, target);
-	ret = check_route(&c->iface, target, &r, err);
-	if (ret)
-		return ret;
-	memset(path, 0, sizeof(*path));
-	memcpy(path->src_mac, c->iface.mac, 6);
-	path->src = r.src;
-	path->next_hop = r.next_hop;
-	path->mtu = r.mtu ? r.mtu : c->iface.mtu;
-	if (fixed_mac(&c->iface, &r, path->dst_mac))
-		return 0;
-	ret = hop_mac(c, &r, timeout_ns, path->dst_mac);
-	return ret ? neigh_err(err, -ret, c, &r.next_hop) : 0;
+	return route_path(c, target, &r, path, timeout_ns, err);
 }
 
 KTRXER_API int ktrxer_path_find(struct ktrxer *port, const struct ktrxer_addr *target, struct ktrxer_path *path,

@@ -12,27 +12,21 @@
 
 #define MAX_BLOCKS 1024u
 #define MAX_ROUTES 10000u /* a dump of more takes too long to be repeated for each block */
-#define HEAR_NS 1000000ull
 /* No wider than this, whatever the tables say: IPv6 source addresses are also chosen by label (RFC 6724). */
 #define MIN_BITS_V6 32u
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71 /* Linux 5.14 */
 #endif
 
-struct block {
-	struct ktrxer_addr addr; /* of the target that it was learnt from */
-	u32 bits; /* how many of its bits all of the block share */
-	struct kt_route route;
-};
-
 struct kt_pathblocks {
 	int nl; /* the owner's */
 	int news; /* announcements come here */
 	u32 ifindex;
-	u64 heard_ns; /* CLOCK_MONOTONIC */
+	u64 heard_ns; /* CLOCK_MONOTONIC_COARSE */
 	bool never; /* routes are too many or have several next hops */
 	u32 n;
-	struct block v[MAX_BLOCKS]; /* disjoint, ascending by version and address */
+	u32 latest; /* where the last target was */
+	struct kt_pathblock v[MAX_BLOCKS]; /* disjoint, ascending by version and address */
 };
 
 /* Dump in progress: the borders around one target. */
@@ -154,12 +148,16 @@ void kt_pathblocks_free(struct kt_pathblocks *b)
 
 bool kt_pathblocks_hear(struct kt_pathblocks *b)
 {
-	u64 now = kt_clock_now(KTRXER_CLOCK_MONOTONIC);
+	struct timespec ts;
 	u8 buf[8192] __attribute__((aligned(NLMSG_ALIGNTO)));
 	bool neighbours = false;
 	ssize_t got;
+	u64 now;
 
-	if (now - b->heard_ns < HEAR_NS)
+	/* Asked for each probe: this clock is some times cheaper to read, and its ms are fine enough. */
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	now = kt_timespec_ns(&ts);
+	if (now == b->heard_ns)
 		return false;
 	b->heard_ns = now;
 	while ((got = recv(b->news, buf, sizeof(buf), MSG_DONTWAIT)) > 0 || (got < 0 && errno == ENOBUFS)) {
@@ -180,6 +178,15 @@ bool kt_pathblocks_hear(struct kt_pathblocks *b)
 
 /* --- Blocks ---------------------------------------------------------------------------------- */
 
+static bool is_in(const struct kt_pathblock *m, const struct ktrxer_addr *target)
+{
+	if (m->addr.version != target->version)
+		return false;
+	if (target->version == 4)
+		return !m->bits || !((kt_get_be32(m->addr.bytes) ^ kt_get_be32(target->bytes)) >> (32 - m->bits));
+	return common_bits(target->bytes, m->addr.bytes, m->bits) == m->bits;
+}
+
 /* Where a target is among the blocks, or belongs. */
 static u32 place_of(const struct kt_pathblocks *b, const struct ktrxer_addr *target, bool *found)
 {
@@ -188,10 +195,10 @@ static u32 place_of(const struct kt_pathblocks *b, const struct ktrxer_addr *tar
 	*found = false;
 	while (lo < hi && !*found) {
 		u32 mid = (lo + hi) / 2;
-		const struct block *m = &b->v[mid];
+		const struct kt_pathblock *m = &b->v[mid];
 		int order = (int)target->version - (int)m->addr.version;
 
-		if (!order && common_bits(target->bytes, m->addr.bytes, m->bits) == m->bits)
+		if (is_in(m, target))
 			*found = true;
 		else if (!order)
 			order = memcmp(target->bytes, m->addr.bytes, 16);
@@ -205,12 +212,18 @@ static u32 place_of(const struct kt_pathblocks *b, const struct ktrxer_addr *tar
 	return lo;
 }
 
-const struct kt_route *kt_pathblocks_find(struct kt_pathblocks *b, const struct ktrxer_addr *target)
+struct kt_pathblock *kt_pathblocks_find(struct kt_pathblocks *b, const struct ktrxer_addr *target)
 {
 	bool found;
-	u32 at = place_of(b, target, &found);
+	u32 at;
 
-	return found ? &b->v[at].route : NULL;
+	if (b->latest < b->n && is_in(&b->v[b->latest], target))
+		return &b->v[b->latest];
+	at = place_of(b, target, &found);
+	if (!found)
+		return NULL;
+	b->latest = at;
+	return &b->v[at];
 }
 
 void kt_pathblocks_learn(struct kt_pathblocks *b, const struct ktrxer_addr *target, const struct kt_route *r)
@@ -234,6 +247,6 @@ void kt_pathblocks_learn(struct kt_pathblocks *b, const struct ktrxer_addr *targ
 	if (b->never || found)
 		return;
 	memmove(&b->v[at + 1], &b->v[at], (b->n - at) * sizeof(b->v[0]));
-	b->v[at] = (struct block){ *target, around.bits, *r };
+	b->v[at] = (struct kt_pathblock){ .addr = *target, .bits = around.bits, .route = *r };
 	b->n++;
 }

@@ -16,18 +16,26 @@
 
 struct kt_pathblocks;
 
+struct kt_pathblock {
+	struct ktrxer_addr addr; /* of the target that it was learnt from */
+	u32 bits; /* how many of its bits all of the block share */
+	struct kt_route route;
+	struct ktrxer_path path; /* the caller's, as is path_age: 0 when the block is new */
+	u64 path_age;
+};
+
 /* nl: kt_netlink_open(), asked in its namespace. NULL: no memory, or the kernel does not tell us of changes there. */
 struct kt_pathblocks *kt_pathblocks_new(int nl, u32 ifindex);
 void kt_pathblocks_free(struct kt_pathblocks *b);
 
 /*
- * Before each question. Hears what the kernel announced, not more often than each ms; true: a neighbour may have
+ * Before each question. Hears what the kernel announced, not more often than each tick of the kernel; true: a neighbour may have
  * changed, and what is known of them must be asked again.
  */
 bool kt_pathblocks_hear(struct kt_pathblocks *b);
 
-/* The route for a target, if its block is known. */
-const struct kt_route *kt_pathblocks_find(struct kt_pathblocks *b, const struct ktrxer_addr *target);
+/* The block of a target, if it is known. Until the next kt_pathblocks_hear() or kt_pathblocks_learn(). */
+struct kt_pathblock *kt_pathblocks_find(struct kt_pathblocks *b, const struct ktrxer_addr *target);
 /* Learns the block of a target from its route, which was asked for after the last kt_pathblocks_hear(). */
 void kt_pathblocks_learn(struct kt_pathblocks *b, const struct ktrxer_addr *target, const struct kt_route *r);
 

@@ -38,6 +38,12 @@ static bool probes_other_ports(const struct kt_prober_opts *o)
 	return o->targets && o->targets->ports && o->probe.kind != KTRXER_PROBE_ICMP;
 }
 
+/* TCP and ICMP return bits of the number; a UDP service may return nothing of ours. */
+static bool answers_lack_numbers(const struct kt_prober_opts *o)
+{
+	return !o->n_frames && (o->probe.kind == KTRXER_PROBE_UDP || o->probe.kind == KTRXER_PROBE_DNS);
+}
+
 int kt_prober_new(struct kt_prober **out, struct ktrxer *port, const struct kt_prober_opts *o, struct ktrxer_err *err)
 {
 	struct kt_prober *p;
@@ -47,7 +53,7 @@ int kt_prober_new(struct kt_prober **out, struct ktrxer *port, const struct kt_p
 	if (ret)
 		return ret;
 	p = calloc(1, sizeof(*p));
-	if (!p || kt_outstanding_init(&p->out, o->ring_bits ? o->ring_bits : 16)) {
+	if (!p || kt_outstanding_init(&p->out, o->ring_bits ? o->ring_bits : 16, answers_lack_numbers(o))) {
 		free(p);
 		return kt_err(err, ENOMEM, "no memory for a prober");
 	}

@@ -97,6 +97,7 @@ struct kt_prober_opts {
 	u64 spin_ns;
 	/* To whom; any may be NULL. All are called from kt_prober_run(). */
 	void (*event)(void *ctx, const struct kt_prober_event *e);
+	bool quiet; /* no event for a launch that went well */
 	/* Frames as they leave (launch time) and as answers come; stamps on the launch clock. */
 	void (*frame)(void *ctx, bool outgoing, const u8 *data, u32 caplen, u32 wirelen, u64 stamp_ns);
 	bool (*stop)(void *ctx); /* asked often; true: nothing more is sent or waited for */

@@ -60,6 +60,7 @@ struct kt_prober {
 	u8 *buf; /* their frames, max_frame bytes each, and one more for rebuilding */
 	u32 max_frame;
 	u64 flood_base; /* seq of the flood's number 0 */
+	u64 flood_now; /* launch clock, read now and then while a batch is filled; 0: to be read */
 	/* answers */
 	u64 *highest; /* seq + 1 by target number */
 	struct kt_prober_stats st;

@@ -164,6 +164,8 @@ void kt_prober_settle(struct kt_prober *p, struct kt_probe_entry *e, enum ktx_st
 			kt_histogram_add(&p->launch_error, (s64)(e->launch_ns - e->scheduled_ns));
 		show_frame(p, e);
 	}
+	if (!p->o.event || (p->o.quiet && status == KTX_SENT))
+		return;
 	kt_prober_event_of(&ev, KT_PROBER_SENT, e);
 	ev.status = status;
 	ev.reason = reason;

@@ -210,7 +210,7 @@ static void t_cache(void)
 	kt_path_cache_free(c);
 }
 
-static const struct kt_route *known(struct kt_pathblocks *b, const char *text, bool learn)
+static struct kt_pathblock *known(struct kt_pathblocks *b, const char *text, bool learn)
 {
 	struct ktrxer_addr target;
 	struct kt_route r;
@@ -223,7 +223,7 @@ static const struct kt_route *known(struct kt_pathblocks *b, const char *text, b
 
 static void news(struct kt_pathblocks *b)
 {
-	const struct timespec t = { .tv_nsec = 2000000 }; /* it listens once a ms */
+	const struct timespec t = { .tv_nsec = 20000000 }; /* it listens once a tick, 10 ms at most */
 
 	nanosleep(&t, NULL);
 	kt_pathblocks_hear(b);
@@ -252,7 +252,7 @@ static void t_blocks(void)
 	CHECK(!known(b, "10.77.0.2", true) && !known(b, "10.77.0.9", true));
 	CHECK(known(b, "2001:db8::1", true) && known(b, "2001:db8:ffff::1", false) && !known(b, "2001:db9::1", false));
 	for (u32 i = 0; i < 65536; i += 5) {
-		const struct kt_route *k;
+		const struct kt_pathblock *k;
 
 		kt_put_be16(target.bytes + 2, (u16)i);
 		k = kt_pathblocks_find(b, &target);
@@ -260,7 +260,7 @@ static void t_blocks(void)
 		if (kt_route_find(port->ctl_fd, port->ifindex, &target, &r))
 			CHECK(!k);
 		else if (k)
-			CHECK_MEM(k, &r, sizeof(r));
+			CHECK_MEM(&k->route, &r, sizeof(r));
 		else
 			kt_pathblocks_learn(b, &target, &r);
 	}
