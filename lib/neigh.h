@@ -29,6 +29,12 @@ int kt_neigh_get(int nl, u32 ifindex, const struct ktrxer_addr *hop, u8 mac[6]);
 /* Makes the kernel ask for the neighbour, without a packet to it. -EPERM: needs CAP_NET_ADMIN. */
 int kt_neigh_trigger(int nl, u32 ifindex, const struct ktrxer_addr *hop);
 
+/* The frame that asks for a neighbour's MAC address: its length, or -errno. */
+int kt_neigh_question(u8 *buf, u32 cap, const u8 src_mac[6], const struct ktrxer_addr *src,
+		      const struct ktrxer_addr *hop);
+/* Does a frame tell a neighbour's MAC address, by ARP (version 4) or neighbour discovery (6)? Whose and which. */
+bool kt_neigh_answer(const u8 *f, u32 len, u8 version, struct ktrxer_addr *whose, u8 mac[6]);
+
 /*
  * Asks on the wire ourselves, from src_mac and src, until timeout_ns of
  * CLOCK_MONOTONIC have passed. 0, -EHOSTUNREACH, or -errno of the socket.

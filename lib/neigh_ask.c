@@ -45,8 +45,8 @@ static int build_solicit(u8 *buf, u32 cap, const u8 src_mac[6], const struct ktr
 	return kt_packet_build(&s, buf, cap);
 }
 
-static int build_question(u8 *buf, u32 cap, const u8 src_mac[6], const struct ktrxer_addr *src,
-			  const struct ktrxer_addr *hop)
+int kt_neigh_question(u8 *buf, u32 cap, const u8 src_mac[6], const struct ktrxer_addr *src,
+		      const struct ktrxer_addr *hop)
 {
 	static const u8 everybody[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff }, nobody[6];
 
@@ -56,25 +56,28 @@ static int build_question(u8 *buf, u32 cap, const u8 src_mac[6], const struct kt
 }
 
 /* An ARP packet in which the neighbour tells its address; requests do so too. */
-static bool arp_answer(const u8 *f, u32 len, const struct ktrxer_addr *hop, u8 mac[6])
+static bool arp_answer(const u8 *f, u32 len, struct ktrxer_addr *whose, u8 mac[6])
 {
 	static const u8 ethernet_ipv4[6] = { 0, 1, 0x08, 0x00, 6, 4 };
 
-	if (len < 42 || kt_get_be16(f + 12) != KT_ETHERTYPE_ARP || memcmp(f + 14, ethernet_ipv4, 6) ||
-	    memcmp(f + 28, hop->bytes, 4))
+	if (len < 42 || kt_get_be16(f + 12) != KT_ETHERTYPE_ARP || memcmp(f + 14, ethernet_ipv4, 6))
 		return false;
+	*whose = (struct ktrxer_addr){ .version = 4 };
+	memcpy(whose->bytes, f + 28, 4);
 	memcpy(mac, f + 22, 6);
 	return true;
 }
 
-static bool advert_answer(const u8 *f, u32 len, const struct ktrxer_addr *hop, u8 mac[6])
+static bool advert_answer(const u8 *f, u32 len, struct ktrxer_addr *whose, u8 mac[6])
 {
 	struct kt_packet p;
 	const u8 *opt, *end;
 
 	if (kt_packet_parse(&p, f, len, len) || p.flow.proto != KT_PROTO_ICMPV6 || p.flow.dport != ND_ADVERT << 8 ||
-	    p.ttl != 255 || len < p.l4_off + 24 || memcmp(f + p.l4_off + 8, hop->bytes, 16))
+	    p.ttl != 255 || len < p.l4_off + 24)
 		return false;
+	*whose = (struct ktrxer_addr){ .version = 6 };
+	memcpy(whose->bytes, f + p.l4_off + 8, 16);
 	end = f + len;
 	for (opt = f + p.l4_off + 24; end - opt >= 8 && opt[1]; opt += opt[1] * 8)
 		if (opt[0] == ND_OPT_TARGET && opt[1] == 1) {
@@ -85,9 +88,15 @@ static bool advert_answer(const u8 *f, u32 len, const struct ktrxer_addr *hop, u
 	return true;
 }
 
+bool kt_neigh_answer(const u8 *f, u32 len, u8 version, struct ktrxer_addr *whose, u8 mac[6])
+{
+	return version == 4 ? arp_answer(f, len, whose, mac) : advert_answer(f, len, whose, mac);
+}
+
 /* Reads until the answer comes or the time is up: 1, 0 or -errno. */
 static int await_answer(int fd, const struct ktrxer_addr *hop, u64 until_ns, u8 mac[6])
 {
+	struct ktrxer_addr whose;
 	u8 frame[2048];
 
 	for (;;) {
@@ -103,7 +112,8 @@ static int await_answer(int fd, const struct ktrxer_addr *hop, u64 until_ns, u8 
 		n = recv(fd, frame, sizeof(frame), MSG_DONTWAIT);
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
 			return -errno;
-		if (n > 0 && (hop->version == 4 ? arp_answer : advert_answer)(frame, (u32)n, hop, mac))
+		if (n > 0 && kt_neigh_answer(frame, (u32)n, hop->version, &whose, mac) &&
+		    !memcmp(&whose, hop, sizeof(whose)))
 			return 1;
 	}
 }
@@ -114,7 +124,7 @@ int kt_neigh_ask(u32 ifindex, const u8 src_mac[6], const struct ktrxer_addr *src
 	struct sockaddr_ll addr = { .sll_family = AF_PACKET, .sll_ifindex = (int)ifindex };
 	u64 end = kt_clock_now(KTRXER_CLOCK_MONOTONIC) + timeout_ns;
 	u8 question[128];
-	int len = build_question(question, sizeof(question), src_mac, src, hop), fd, ret = 0;
+	int len = kt_neigh_question(question, sizeof(question), src_mac, src, hop), fd, ret = 0;
 
 	if (len < 0)
 		return len;

@@ -10,6 +10,7 @@
 
 #include "iface.h"
 #include "neigh.h"
+#include "neigh_ahead.h"
 #include "netlink.h"
 #include "path.h"
 #include "pathblock.h"
@@ -18,6 +19,9 @@
 #define CACHE_SLOTS 4096u /* power of two; direct mapped: a collision costs one more question */
 #define FEW_TARGETS 16u /* whose routes are asked for one by one, before blocks are learnt */
 #define FAILED_NS (3 * KT_NSEC_PER_SEC)
+#define PATIENCE_NS (2 * KT_NSEC_PER_SEC) /* until it is certain that a neighbour is silent, and then some */
+#define AHEAD_SLICE_NS 1000000u /* how long nobody new is asked for while one is waited for */
+#define AHEAD_LOOKS 64 /* targets looked at in one go */
 
 struct hop {
 	struct ktrxer_addr addr;
@@ -32,6 +36,11 @@ struct kt_path_cache {
 	u32 asked; /* routes, up to FEW_TARGETS */
 	struct kt_pathblocks *blocks; /* NULL: not yet, or not possible */
 	u64 age; /* grows when neighbours may have changed: blocks' paths of another age are not used */
+	bool (*expected)(void *ctx, struct ktrxer_addr *target); /* NULL: unknown */
+	void *expected_ctx;
+	bool patient;
+	bool no_ahead; /* it could not be opened */
+	struct kt_neigh_ahead *ahead; /* from the first silent neighbour on the link on */
 	struct hop hops[CACHE_SLOTS];
 };
 
@@ -168,8 +177,10 @@ int kt_path_cache_new(struct kt_path_cache **out, struct ktrxer *port, struct kt
 
 void kt_path_cache_free(struct kt_path_cache *c)
 {
-	if (c)
+	if (c) {
 		kt_pathblocks_free(c->blocks);
+		kt_neigh_ahead_free(c->ahead);
+	}
 	free(c);
 }
 
@@ -180,25 +191,110 @@ static struct hop *hop_of(struct kt_path_cache *c, const struct ktrxer_addr *a)
 	return &c->hops[kt_hash_mix64(hi ^ kt_hash_mix64(lo + a->version)) & (CACHE_SLOTS - 1)];
 }
 
-static int hop_mac(struct kt_path_cache *c, const struct kt_route *r, u64 timeout_ns, u8 mac[6])
+/* What is known of a hop: 0 with mac, -EHOSTUNREACH: it was silent a moment ago, -ENOENT: nothing. */
+static int recall(struct kt_path_cache *c, const struct ktrxer_addr *addr, u8 mac[6])
 {
-	struct hop *h = hop_of(c, &r->next_hop);
+	const struct hop *h = hop_of(c, addr);
+
+	if (memcmp(&h->addr, addr, sizeof(*addr)))
+		return -ENOENT;
+	if (h->failed_until_ns)
+		return kt_clock_now(KTRXER_CLOCK_MONOTONIC) < h->failed_until_ns ? -EHOSTUNREACH : -ENOENT;
+	memcpy(mac, h->mac, 6);
+	return 0;
+}
+
+static void remember(struct kt_path_cache *c, const struct ktrxer_addr *addr, const u8 mac[6], bool silent)
+{
+	struct hop *h = hop_of(c, addr);
+
+	h->addr = *addr;
+	memcpy(h->mac, mac, 6);
+	h->failed_until_ns = silent ? kt_clock_now(KTRXER_CLOCK_MONOTONIC) + FAILED_NS : 0;
+}
+
+/* --- Ahead of their turn ------------------------------------------------------------- */
+
+void kt_path_cache_look_ahead(struct kt_path_cache *c, bool (*expected)(void *ctx, struct ktrxer_addr *target),
+			      void *ctx, bool patient)
+{
+	c->expected = expected;
+	c->expected_ctx = ctx;
+	c->patient = patient;
+}
+
+bool kt_path_cache_looks_ahead(const struct kt_path_cache *c)
+{
+	return c->ahead;
+}
+
+/* Asks for a target that comes soon, unless the way to it is known, or leads through a gateway. */
+static void expect(struct kt_path_cache *c, const struct ktrxer_addr *target, u64 now)
+{
+	struct kt_route r;
+	u8 mac[6];
+
+	if (c->blocks && kt_pathblocks_find(c->blocks, target))
+		return;
+	if (kt_route_find(c->nl, c->iface.index, target, &r) || check_route(&c->iface, target, &r, NULL) ||
+	    memcmp(&r.next_hop, target, sizeof(*target)) || fixed_mac(&c->iface, &r, mac) ||
+	    recall(c, target, mac) != -ENOENT)
+		return;
+	if (!kt_neigh_get(c->nl, c->iface.index, target, mac))
+		remember(c, target, mac, false);
+	else
+		kt_neigh_ahead_put(c->ahead, &r.src, target, now);
+}
+
+static bool open_ahead(struct kt_path_cache *c)
+{
+	if (!c->ahead && !c->no_ahead)
+		c->no_ahead = kt_neigh_ahead_new(&c->ahead, c->iface.index, c->iface.name, c->iface.mac);
+	return c->ahead;
+}
+
+/* Asks for a neighbour along with those that come behind it. 0, -EHOSTUNREACH, or -ENOENT: the kernel is to be asked. */
+static int look_ahead(struct kt_path_cache *c, const struct kt_route *r, u64 timeout_ns, u8 mac[6])
+{
+	u64 now = kt_clock_now(KTRXER_CLOCK_MONOTONIC), end = now + (c->patient ? PATIENCE_NS : timeout_ns);
 	int ret;
 
-	if (!memcmp(&h->addr, &r->next_hop, sizeof(h->addr))) {
-		if (h->failed_until_ns && kt_clock_now(KTRXER_CLOCK_MONOTONIC) < h->failed_until_ns)
-			return -EHOSTUNREACH;
-		if (!h->failed_until_ns) {
-			memcpy(mac, h->mac, 6);
+	if (kt_neigh_ahead_empty(c->ahead)) {
+		if (!kt_neigh_get(c->nl, c->iface.index, &r->next_hop, mac))
 			return 0;
-		}
+		kt_neigh_ahead_put(c->ahead, &r->src, &r->next_hop, now);
 	}
-	ret = resolve(c->nl, &c->iface, r, timeout_ns, mac);
-	if (ret && ret != -EHOSTUNREACH)
+	for (;; now = kt_clock_now(KTRXER_CLOCK_MONOTONIC)) {
+		struct ktrxer_addr target;
+
+		if (kt_neigh_ahead_turn(c->ahead, now))
+			return -ENOENT;
+		for (int i = 0; i < AHEAD_LOOKS && kt_neigh_ahead_ready(c->ahead, now); i++) {
+			if (!c->expected(c->expected_ctx, &target))
+				break;
+			expect(c, &target, now);
+		}
+		ret = kt_neigh_ahead_take(c->ahead, &r->next_hop, now, mac);
+		if (ret != -EAGAIN)
+			return ret;
+		if (now >= end)
+			return -EHOSTUNREACH;
+		kt_neigh_ahead_wait(c->ahead, end < now + AHEAD_SLICE_NS ? end : now + AHEAD_SLICE_NS);
+	}
+}
+
+static int hop_mac(struct kt_path_cache *c, const struct kt_route *r, bool on_link, u64 timeout_ns, u8 mac[6])
+{
+	int ret = recall(c, &r->next_hop, mac);
+
+	if (ret != -ENOENT)
 		return ret;
-	h->addr = r->next_hop;
-	memcpy(h->mac, mac, 6);
-	h->failed_until_ns = ret ? kt_clock_now(KTRXER_CLOCK_MONOTONIC) + FAILED_NS : 0;
+	if (on_link && c->expected && open_ahead(c))
+		ret = look_ahead(c, r, timeout_ns, mac);
+	if (ret == -ENOENT)
+		ret = resolve(c->nl, &c->iface, r, timeout_ns, mac);
+	if (!ret || ret == -EHOSTUNREACH)
+		remember(c, &r->next_hop, mac, ret);
 	return ret;
 }
 
@@ -244,7 +340,7 @@ static int route_path(struct kt_path_cache *c, const struct ktrxer_addr *target,
 	path->mtu = r->mtu ? r->mtu : c->iface.mtu;
 	if (fixed_mac(&c->iface, r, path->dst_mac))
 		return 0;
-	ret = hop_mac(c, r, timeout_ns, path->dst_mac);
+	ret = hop_mac(c, r, !memcmp(&r->next_hop, target, sizeof(*target)), timeout_ns, path->dst_mac);
 	return ret ? neigh_err(err, -ret, c, &r->next_hop) : 0;
 }
 

@@ -16,6 +16,16 @@ struct kt_path_cache;
 int kt_path_cache_new(struct kt_path_cache **c, struct ktrxer *port, struct ktrxer_err *err);
 void kt_path_cache_free(struct kt_path_cache *c);
 
+/*
+ * From now on neighbours on the link are asked for ahead of their turn, many at once: expected() gives the targets that
+ * will be asked for next, in that order, each once, and false when it knows of no more for now. patient: a target
+ * whose neighbour has not answered yet is waited for until that is certain (0.6 s or so), else for timeout_ns.
+ */
+void kt_path_cache_look_ahead(struct kt_path_cache *c, bool (*expected)(void *ctx, struct ktrxer_addr *target),
+			      void *ctx, bool patient);
+/* Has anybody been asked for ahead? */
+bool kt_path_cache_looks_ahead(const struct kt_path_cache *c);
+
 /* As ktrxer_path_find(). */
 int kt_path_cache_find(struct kt_path_cache *c, const struct ktrxer_addr *target, struct ktrxer_path *path,
 		       u64 timeout_ns, struct ktrxer_err *err);

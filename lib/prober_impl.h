@@ -42,6 +42,9 @@ struct kt_prober {
 	u64 base_ns; /* explicit times count from here */
 	u64 next_time; /* index into o.times */
 	u32 round;
+	struct kt_walk ahead; /* a copy of the walk, n_ahead targets further on: neighbours are asked for ahead */
+	u32 ahead_round;
+	u64 n_ahead;
 	u64 frame; /* next of o.frames */
 	bool given_out; /* no fresh probes are left */
 	bool stopping;
@@ -71,6 +74,8 @@ struct kt_prober {
 /* prober_job.c */
 /* The next probe to be made; false when there is none (now, or ever: given_out). */
 bool kt_prober_next_job(struct kt_prober *p, struct kt_prober_job *job);
+/* For kt_path_cache_look_ahead(): the target behind the last one it gave. ctx: the prober. */
+bool kt_prober_expected(void *ctx, struct ktrxer_addr *addr);
 /* Puts an unanswered probe back in line; false when its tries are used up. */
 bool kt_prober_retry(struct kt_prober *p, const struct kt_probe_entry *e, u64 now_ns);
 /* Draws the next launch time if none is drawn; false: the times are used up. The first fixes the start. */

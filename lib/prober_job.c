@@ -21,19 +21,45 @@ static bool next_frame(struct kt_prober *p, struct kt_prober_job *job)
 	return true;
 }
 
+/* One step of a walk through all rounds. */
+static bool step(const struct kt_prober *p, struct kt_walk *w, u32 *round, u64 *number)
+{
+	if (kt_walk_next(w, number))
+		return true;
+	if (p->o.rounds && *round + 1 >= p->o.rounds)
+		return false;
+	++*round;
+	kt_walk_rewind(w);
+	return kt_walk_next(w, number);
+}
+
 static bool next_target(struct kt_prober *p, struct kt_prober_job *job)
 {
 	u64 number;
 
-	if (!kt_walk_next(p->o.walk, &number)) {
-		if (p->o.rounds && p->round + 1 >= p->o.rounds)
-			return false;
-		p->round++;
-		kt_walk_rewind(p->o.walk);
-		if (!kt_walk_next(p->o.walk, &number))
-			return false;
-	}
+	if (!step(p, p->o.walk, &p->round, &number))
+		return false;
+	p->n_ahead -= p->n_ahead > 0;
 	*job = (struct kt_prober_job){ number, p->round, 0, 0 };
+	return true;
+}
+
+bool kt_prober_expected(void *ctx, struct ktrxer_addr *addr)
+{
+	struct kt_prober *p = ctx;
+	struct kt_target target;
+	u64 number;
+
+	if (!p->n_ahead) {
+		p->ahead = *p->o.walk;
+		p->ahead_round = p->round;
+	}
+	/* All of them once: those of the next round are known then, or asked for in their turn. */
+	if (p->n_ahead >= kt_walk_count(p->o.walk) || !step(p, &p->ahead, &p->ahead_round, &number))
+		return false;
+	p->n_ahead++;
+	kt_targets_get(p->o.targets, number, &target);
+	*addr = target.addr;
 	return true;
 }
 

@@ -245,20 +245,28 @@ void kt_prober_find_paths(struct kt_prober *p)
 	u64 end = ktrxer_now(p->port) + WARM_NS, number;
 	struct kt_walk walk;
 	struct ktrxer_path path;
+	bool many = false;
 
 	if (!p->o.n_frames && !p->o.one_path) {
+		many = kt_walk_count(p->o.walk) > MANY_TARGETS;
+		if (many)
+			kt_path_cache_look_ahead(p->paths, kt_prober_expected, p, true);
 		walk = *p->o.walk;
 		for (int i = 0; i < WARM_TARGETS && kt_walk_next(&walk, &number); i++) {
 			struct kt_target target;
 
 			kt_targets_get(p->o.targets, number, &target);
 			kt_path_cache_find(p->paths, &target.addr, &path, p->o.path_timeout_ns, NULL);
+			if (i >= MANY_TARGETS && kt_path_cache_looks_ahead(p->paths))
+				break; /* the others are being asked for */
 			if (ktrxer_now(p->port) > end || kt_prober_stopping(p))
 				break;
 		}
 	}
 	if (p->o.path_timeout_ns > PATH_RUNNING_NS)
 		p->o.path_timeout_ns = PATH_RUNNING_NS;
+	if (many && (p->o.times || p->o.pace.kind != KT_PACE_ASAP))
+		kt_path_cache_look_ahead(p->paths, kt_prober_expected, p, false);
 }
 
 int kt_prober_tx_init(struct kt_prober *p, struct ktrxer_err *err)

@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 
 #include "lib/iface.h"
+#include "lib/neigh_ahead.h"
 #include "lib/netlink.h"
 #include "lib/path.h"
 #include "lib/pathblock.h"
@@ -184,6 +185,52 @@ static void t_from_elsewhere(void)
 	CHECK(info.up && info.carrier);
 }
 
+/* Neighbours asked for ahead: room for so many, taken in their order, and asked nowhere else than on their link. */
+static void t_ahead(void)
+{
+	struct ktrxer_addr src = { .version = 4, .bytes = { 10, 77, 0, 1 } },
+			   far = { .version = 4, .bytes = { 10, 77, 0, 2 } };
+	struct ktrxer_addr silent = { .version = 4, .bytes = { 10, 77 } };
+	u64 now = kt_clock_now(KTRXER_CLOCK_MONOTONIC), end = now + 10 * SECOND;
+	struct kt_neigh_ahead *a;
+	u8 mac[6];
+	int ret;
+
+	set_up(NEAR);
+	netns_enter(netns_far);
+	CHECK_EQ(kt_neigh_ahead_new(&a, port->ifindex, NEAR, port->mac), -EXDEV);
+	netns_enter(netns_near);
+	CHECK_EQ(kt_neigh_ahead_new(&a, port->ifindex, NEAR, port->mac), 0);
+	CHECK(kt_neigh_ahead_empty(a));
+	for (u32 i = 0; i < KT_NEIGH_AHEAD_MAX; i++) {
+		silent.bytes[2] = (u8)(1 + (i >> 8));
+		silent.bytes[3] = (u8)i;
+		CHECK(kt_neigh_ahead_ready(a, now));
+		kt_neigh_ahead_put(a, &src, i == 1 ? &far : &silent, now);
+		now += KT_NSEC_PER_SEC / 10000; /* time goes as fast as we say */
+	}
+	CHECK(!kt_neigh_ahead_ready(a, now));
+	CHECK_EQ(kt_neigh_ahead_take(a, &src, now, mac), -ENOENT);
+	while ((ret = kt_neigh_ahead_take(a, &far, now, mac)) == -EAGAIN &&
+	       kt_clock_now(KTRXER_CLOCK_MONOTONIC) < end) {
+		kt_neigh_ahead_wait(a, kt_clock_now(KTRXER_CLOCK_MONOTONIC) + SECOND / 100);
+		CHECK_EQ(kt_neigh_ahead_turn(a, 0), 0);
+	}
+	CHECK_EQ(ret, 0);
+	CHECK_MEM(mac, far_mac, 6);
+	CHECK_EQ(kt_neigh_ahead_take(a, &far, now, mac), -ENOENT);
+	/* Two were taken, so there is room for two; the last one is silent when it has been asked three times. */
+	CHECK(kt_neigh_ahead_ready(a, now));
+	CHECK_EQ(kt_neigh_ahead_take(a, &silent, now, mac), -EAGAIN);
+	for (int i = 0; i < 20000 && ret != -EHOSTUNREACH; i++, now += KT_NSEC_PER_SEC / 10000) {
+		CHECK_EQ(kt_neigh_ahead_turn(a, now), 0);
+		ret = kt_neigh_ahead_take(a, &silent, now, mac);
+	}
+	CHECK_EQ(ret, -EHOSTUNREACH);
+	CHECK(kt_neigh_ahead_empty(a));
+	kt_neigh_ahead_free(a);
+}
+
 /* Thousands of targets behind one gateway: one neighbour. A hop that failed is not waited for again. */
 static void t_cache(void)
 {
@@ -351,5 +398,5 @@ static void t_facts(void)
 }
 
 TEST_MAIN(T(t_on_link), T(t_gateway), T(t_no_resolution_needed), T(t_loopback), T(t_unreachable), T(t_no_address),
-	  T(t_without_net_admin), T(t_from_elsewhere), T(t_cache), T(t_blocks), T(t_changes), T(t_in_memory),
-	  T(t_facts))
+	  T(t_without_net_admin), T(t_from_elsewhere), T(t_ahead), T(t_cache), T(t_blocks), T(t_changes),
+	  T(t_in_memory), T(t_facts))
