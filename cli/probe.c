@@ -128,6 +128,8 @@ static int finish(struct probe_run *r, int ret, const struct ktrxer_err *err)
 	status_clear();
 	if (ret && ret != -EINTR)
 		code = cli_fail_err(err, NULL);
+	if (ret == -ENODEV || ret == -ENETDOWN)
+		code = CLI_FAILURE; /* it was there when we began */
 	if (r->c->resume)
 		probe_state_save(r);
 	if (r->text && !r->c->common.quiet)

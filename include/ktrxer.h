@@ -400,7 +400,8 @@ KTRXER_API void krx_unlisten(struct krx_listener *l);
 
 /*
  * The next packet: 1, or 0 after timeout_ns (of the launch clock; 0 asks
- * once). -EPIPE: the ring's owner is gone; -ENETDOWN, -ENODEV: so is the interface.
+ * once). -EPIPE: the ring's owner is gone; -ENETDOWN, -ENODEV: so is the interface;
+ * krx_why() says it in words.
  */
 KTRXER_API int krx_next(struct krx_listener *l, struct krx_packet *p, uint64_t timeout_ns);
 

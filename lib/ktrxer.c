@@ -162,7 +162,8 @@ static int open_auto(struct ktrxer **port, const char *ifname, const struct ktrx
 		if (ret == -ENODEV)
 			break;
 	}
-	return kt_err(err, -ret, "%s", ret == -ENODEV ? e.text : why);
+	/* Without the right that the plainest engine needs, the others' reasons are beside the point. */
+	return kt_err(err, -ret, "%s", ret == -ENODEV || ret == -EPERM ? e.text : why);
 }
 
 static bool wire_name(const char *ifname)

@@ -207,7 +207,20 @@ static int next_local(struct krx_listener *l, struct krx_packet *p, u64 until)
 	}
 }
 
-KTRXER_API int krx_next(struct krx_listener *l, struct krx_packet *p, uint64_t timeout_ns)
+/* Why nothing more can be heard, for krx_why(). */
+static int no_more(struct krx *rx, int ret)
+{
+	if (rx->remote)
+		return kt_rx_err(rx, -ret, ret == -EPIPE ? "the process that shares this receiver is gone" : "%s",
+				 strerror(-ret));
+	if (ret == -ENODEV)
+		return kt_rx_err(rx, ENODEV, "interface \"%s\" went away", rx->port->ifname);
+	if (ret == -ENETDOWN)
+		return kt_rx_err(rx, ENETDOWN, "interface \"%s\" is down", rx->port->ifname);
+	return kt_rx_err(rx, -ret, "%s", strerror(-ret));
+}
+
+static int next(struct krx_listener *l, struct krx_packet *p, u64 timeout_ns)
 {
 	u64 now, until;
 	int ret;
@@ -226,6 +239,13 @@ KTRXER_API int krx_next(struct krx_listener *l, struct krx_packet *p, uint64_t t
 	}
 	now = kt_port_now(l->rx->port);
 	return next_local(l, p, now + timeout_ns < now ? UINT64_MAX : now + timeout_ns);
+}
+
+KTRXER_API int krx_next(struct krx_listener *l, struct krx_packet *p, uint64_t timeout_ns)
+{
+	int ret = next(l, p, timeout_ns);
+
+	return ret < 0 ? no_more(l->rx, ret) : ret;
 }
 
 KTRXER_API int krx_listener_get_stats(struct krx_listener *l, struct krx_listener_stats *stats)

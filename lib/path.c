@@ -5,6 +5,7 @@
  * not use a neighbour either (loopback, multicast, no ARP) none is needed.
  */
 #include <linux/rtnetlink.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,10 +30,16 @@ struct hop {
 	u64 failed_until_ns; /* CLOCK_MONOTONIC; 0: mac is right */
 };
 
+enum lo_sysctl {
+	LO_ACCEPT_LOCAL = 1, /* addresses of this host as sources */
+	LO_ROUTE_LOCALNET = 2, /* 127.0.0.0/8 */
+};
+
 struct kt_path_cache {
 	struct ktrxer *port;
 	int nl; /* the port's */
 	struct kt_iface iface;
+	u32 lo_lacks; /* enum lo_sysctl: what keeps lo from taking frames for our own IPv4 addresses */
 	u32 asked; /* routes, up to FEW_TARGETS */
 	struct kt_pathblocks *blocks; /* NULL: not yet, or not possible */
 	u64 age; /* grows when neighbours may have changed: blocks' paths of another age are not used */
@@ -75,17 +82,65 @@ static int route_err(struct ktrxer_err *err, int code, const struct kt_iface *f,
 	return kt_err(err, code, "cannot ask for the route to %s: %s", text, strerror(code));
 }
 
-static int check_route(const struct kt_iface *f, const struct ktrxer_addr *target, const struct kt_route *r,
-		       struct ktrxer_err *err)
+static bool sysctl_is_on(const char *ifname, const char *name)
+{
+	char path[128];
+	FILE *f;
+	int c;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/%s", ifname, name);
+	f = fopen(path, "re");
+	if (!f)
+		return true; /* who knows */
+	c = getc(f);
+	fclose(f);
+	return c != '0';
+}
+
+/*
+ * What the host itself sends over lo has its route with it. Frames of a packet socket have none: to the IPv4 stack
+ * they are martians, which it drops without counting them, unless it is told otherwise.
+ */
+static u32 what_lo_lacks(const struct kt_iface *f)
+{
+	static const char *const names[] = { "accept_local", "route_localnet" };
+	u32 lacks = 0;
+
+	for (u32 i = 0; f->loopback && i < KT_ARRAY_LEN(names); i++)
+		if (!sysctl_is_on(f->name, names[i]) && !sysctl_is_on("all", names[i]))
+			lacks |= 1u << i;
+	return lacks;
+}
+
+static int lo_err(struct ktrxer_err *err, const struct kt_iface *f, u32 lacks, const struct ktrxer_addr *target)
 {
 	char text[48];
 
-	ktrxer_addr_format(target, text);
+	return kt_err(err, ENETUNREACH,
+		      "Linux drops IPv4 frames for %s on \"%s\" that do not come from its own stack; to allow them: "
+		      "sysctl%s%s",
+		      ktrxer_addr_format(target, text), f->name,
+		      lacks & LO_ACCEPT_LOCAL ? " net.ipv4.conf.lo.accept_local=1" : "",
+		      lacks & LO_ROUTE_LOCALNET ? " net.ipv4.conf.lo.route_localnet=1" : "");
+}
+
+static int check_route(const struct kt_path_cache *c, const struct ktrxer_addr *target, const struct kt_route *r,
+		       struct ktrxer_err *err)
+{
+	const struct kt_iface *f = &c->iface;
+	bool loopback_address = target->version == 4 && target->bytes[0] == 127;
+	u32 lacks = c->lo_lacks & (loopback_address ? LO_ACCEPT_LOCAL | LO_ROUTE_LOCALNET : LO_ACCEPT_LOCAL);
+	char text[48];
+
+	if (f->loopback && target->version == 4 && r->type == RTN_LOCAL && lacks)
+		return lo_err(err, f, lacks, target);
+
 	if (r->type == RTN_LOCAL && !f->loopback)
 		return kt_err(err, ENETUNREACH, "%s is an address of this host: reach it through the interface lo",
-			      text);
+			      ktrxer_addr_format(target, text));
 	if (r->ifindex != f->index)
-		return kt_err(err, ENETUNREACH, "no route to %s through \"%s\"", text, f->name);
+		return kt_err(err, ENETUNREACH, "no route to %s through \"%s\"", ktrxer_addr_format(target, text),
+			      f->name);
 	if (!r->src.version)
 		return kt_err(err, ENETUNREACH, "\"%s\" has no IPv%u address to send from", f->name, target->version);
 	return 0;
@@ -171,6 +226,7 @@ int kt_path_cache_new(struct kt_path_cache **out, struct ktrxer *port, struct kt
 		free(c);
 		return ret;
 	}
+	c->lo_lacks = what_lo_lacks(&c->iface);
 	*out = c;
 	return 0;
 }
@@ -236,7 +292,7 @@ static void expect(struct kt_path_cache *c, const struct ktrxer_addr *target, u6
 
 	if (c->blocks && kt_pathblocks_find(c->blocks, target))
 		return;
-	if (kt_route_find(c->nl, c->iface.index, target, &r) || check_route(&c->iface, target, &r, NULL) ||
+	if (kt_route_find(c->nl, c->iface.index, target, &r) || check_route(c, target, &r, NULL) ||
 	    memcmp(&r.next_hop, target, sizeof(*target)) || fixed_mac(&c->iface, &r, mac) ||
 	    recall(c, target, mac) != -ENOENT)
 		return;
@@ -329,7 +385,7 @@ static int find_route(struct kt_path_cache *c, const struct ktrxer_addr *target,
 static int route_path(struct kt_path_cache *c, const struct ktrxer_addr *target, const struct kt_route *r,
 		      struct ktrxer_path *path, u64 timeout_ns, struct ktrxer_err *err)
 {
-	int ret = check_route(&c->iface, target, r, err);
+	int ret = check_route(c, target, r, err);
 
 	if (ret)
 		return ret;

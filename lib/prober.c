@@ -168,7 +168,7 @@ static int loop(struct kt_prober *p, struct ktrxer_err *err)
 		/* New retries are submitted first. */
 		ret = kt_prober_receive(p, p->st.retried == retried ? sleep_ns(p, now, wake) : 0);
 		if (ret < 0)
-			return kt_err(err, -ret, "receiving on \"%s\" failed: %s", p->port->ifname, krx_why(p->rx));
+			return kt_err(err, -ret, "%s", krx_why(p->rx));
 	}
 }
 

@@ -138,7 +138,7 @@ matches "no directory" "$? $(cat "$T/err")" '^4 .*No such file or directory'
 in_ns b "$KT" capture -i b0 --engine packet --rule drop 2> "$T/err"
 matches "a drop that the engine cannot do" "$? $(cat "$T/err")" '^3 .*drop'
 in_ns b setpriv --bounding-set=-net_raw,-net_admin --inh-caps=-net_raw,-net_admin "$KT" capture -i b0 -c 1 2> "$T/err"
-matches "no rights" "$? $(cat "$T/err")" '^3 .*CAP_NET_RAW'
+matches "no rights" "$? $(cat "$T/err")" '^3 ktrxer capture: packet sockets need CAP_NET_RAW'
 
 # Down at the start, up, and down again: each change is said once.
 ip -n "$(name_of b)" link set b0 down

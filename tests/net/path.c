@@ -100,6 +100,11 @@ static void t_loopback(void)
 	static const u8 zero[6];
 
 	set_up("lo");
+	CHECK_EQ(find("127.0.0.1", SECOND), -ENETUNREACH);
+	CHECK(strstr(err.text, "lo.accept_local=1 net.ipv4.conf.lo.route_localnet=1"));
+	CHECK_EQ(find("10.77.0.1", SECOND), -ENETUNREACH);
+	CHECK(strstr(err.text, "lo.accept_local=1") && !strstr(err.text, "localnet"));
+	netns_run("sysctl -qw net.ipv4.conf.lo.accept_local=1 net.ipv4.conf.all.route_localnet=1");
 	check("127.0.0.1", "127.0.0.1", "127.0.0.1", zero, 65536);
 	check("::1", "::1", "::1", zero, 65536);
 	check("10.77.0.1", "10.77.0.1", "10.77.0.1", zero, 65536);

@@ -150,4 +150,25 @@ between "what we lost ourselves is told beside the lost" "$(summary .lost_by_our
 mac=$(mac_of a a0 | tr -d :)
 probe --hex "ffffffffffff${mac}08060001080006040001${mac}0a0900010000000000000a090002" -c 2 -I 10ms
 same "an ARP request in hex is answered" "$(answers '"\(.answer) \(.from)"')" "2 reply 10.9.0.2"
+# --- An interface that goes --------------------------------------------------------------
+for engine in packet xdp; do
+	wire a gone b far
+	addr a gone 10.10.0.1/24
+	addr b far 10.10.0.2/24
+	wait_for 10 in_ns a ping -c1 -W1 10.10.0.2
+	in_ns_bg pid a "$KT" probe -i gone --engine $engine -k udp -p 9 --fast -c 1000000000 --status yes --json 10.10.0.2 > /dev/null 2> "$T/err"
+	wait_for 10 grep -q '^sent [1-9]' "$T/err"
+	ip -n "$(name_of a)" link del gone
+	wait "$pid"
+	same "$engine: the interface goes in the middle of --fast: exit code" $? 4
+	matches "$engine: and why" "$(tail -n 1 "$T/err")" '^ktrxer probe: .*(gone.* went away|No such device)'
+done
+
+# --- This host ------------------------------------------------------------------------
+probe -i lo --engine packet -c 2 -I 10ms 127.0.0.1
+same "127.0.0.1: exit code" $? 1
+matches "127.0.0.1: why it cannot be reached" "$(jq -r 'select(.reason) | .reason' "$T/out")" "drops IPv4 frames .*accept_local=1.*route_localnet=1"
+in_ns a sysctl -qw net.ipv4.conf.lo.accept_local=1 net.ipv4.conf.lo.route_localnet=1
+probe -i lo --engine packet -c 2 -I 10ms 127.0.0.1 ::1
+same "127.0.0.1 and ::1 answer when the kernel may take their frames" "$(answers '.target + " " + .answer')" "2 127.0.0.1 reply,2 ::1 reply"
 done_testing

@@ -97,6 +97,7 @@ static void trouble_receiver_down(void)
 			break;
 	}
 	CHECK_EQ(ret, -ENETDOWN);
+	CHECK(strstr(krx_why(W.b.rx), "is down"));
 	suite_set_up('b', true);
 	for (unsigned int i = 0; i < 100; i++) {
 		suite_send(id++, 1, 60);
@@ -125,6 +126,7 @@ static void trouble_gone(void)
 	for (unsigned int i = 0; i < 50 && ret >= 0; i++)
 		ret = krx_next(W.b.listener, &p, 100 * SUITE_MS);
 	CHECK_EQ(ret, -ENODEV);
+	CHECK(strstr(krx_why(W.b.rx), "went away"));
 	if (W.engine.real)
 		CHECK_EQ(ktrxer_get_info(W.a.port, &info), -ENODEV);
 	/* The ports close as ever: suite_down() does it. */
@@ -201,6 +203,7 @@ static void trouble_namespace_gone(void)
 	for (unsigned int i = 0; i < 50 && ret >= 0; i++)
 		ret = krx_next(W.b.listener, &p, 100 * SUITE_MS);
 	CHECK_EQ(ret, -ENODEV);
+	CHECK(strstr(krx_why(W.b.rx), "went away"));
 	suite_check_tx();
 	suite_check_rx();
 }
