@@ -14,15 +14,13 @@
 
 static int join_local(struct krx_listener *l, struct krx *rx, struct ktrxer_err *err)
 {
-	enum kt_cursor_state state = l->lossless ? KT_CURSOR_LOSSLESS : KT_CURSOR_LOSSY;
-	int n;
+	int n = kt_rx_join(rx, l->lossless);
 
-	pthread_mutex_lock(&rx->pump_lock);
-	n = kt_ring_join(&rx->ring, state);
-	pthread_mutex_unlock(&rx->pump_lock);
-	if (n < 0)
+	if (n == -ENOSPC)
 		return kt_err(err, -n, "%u programs listen already; that is all there is room for",
 			      KT_RING_MAX_CURSORS);
+	if (n < 0)
+		return kt_err(err, -n, "cannot listen: %s", strerror(-n));
 	l->cursor = (u32)n;
 	return kt_ring_reader_init(&l->reader, rx->mem.shared, rx->mem.cursors, rx->mem.data, l->cursor);
 }
@@ -60,7 +58,7 @@ KTRXER_API void krx_unlisten(struct krx_listener *l)
 		kt_remote_unlisten(l);
 	} else {
 		pthread_mutex_lock(&l->rx->pump_lock);
-		kt_ring_leave(&l->rx->ring, l->cursor);
+		kt_rx_leave(l->rx, l->cursor);
 		pthread_mutex_unlock(&l->rx->pump_lock);
 	}
 	free(l->copy);
@@ -234,8 +232,8 @@ static int next(struct krx_listener *l, struct krx_packet *p, u64 timeout_ns)
 			ret = kt_remote_wait(l, until);
 			if (take(l, p))
 				return 1;
-		} while (ret > 0);
-		return ret;
+		} while (ret > 0 && kt_clock_now(KTRXER_CLOCK_MONOTONIC) < until); /* however often it wakes us */
+		return ret > 0 ? 0 : ret;
 	}
 	now = kt_port_now(l->rx->port);
 	return next_local(l, p, now + timeout_ns < now ? UINT64_MAX : now + timeout_ns);

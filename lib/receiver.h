@@ -67,7 +67,7 @@ struct krx {
 	pthread_t thread;
 	bool has_thread;
 	u32 stop; /* kt_load/kt_store */
-	struct kt_share *share; /* serves other processes, or NULL */
+	struct kt_share *share; /* serves other processes, or NULL; pump_lock */
 	struct kt_remote *remote; /* this is another process's receiver, or NULL */
 	struct ktrxer_err why; /* the last of any thread; listen_lock */
 };
@@ -105,6 +105,10 @@ void kt_rx_wake(struct krx *rx);
 /* Sets what krx_why() says in this thread, and in others that had no error of their own. Returns -code. */
 __attribute__((format(printf, 3, 4))) int kt_rx_err(struct krx *rx, int code, const char *fmt, ...);
 
+/* A listener joins the ring, wherever that is, or leaves it, pump_lock held. Any thread. */
+int kt_rx_join(struct krx *rx, bool lossless);
+void kt_rx_leave(struct krx *rx, u32 cursor);
+
 void kt_rx_stats(struct krx *rx, struct krx_stats *stats);
 
 int kt_rules_init(struct krx *rx, struct ktrxer_err *err);
@@ -114,12 +118,16 @@ void kt_rule_set_free(struct kt_rule_set *set);
 int kt_ring_memory_new(struct kt_ring_memory *m, u64 bytes, struct ktrxer_err *err);
 /* Maps another process's: ring read-only, cursors writable. Takes the descriptors over, also when it fails. */
 int kt_ring_memory_map(struct kt_ring_memory *m, int ring_fd, int cursor_fd, u32 n_units, struct ktrxer_err *err);
+/* A descriptor of the ring to give away, which can map it read-only at most; the caller closes it. Or -errno. */
+int kt_ring_memory_share(const struct kt_ring_memory *m);
 void kt_ring_memory_free(struct kt_ring_memory *m);
 
-/* Other processes. */
+/* Other processes. Sharing can begin at any time, and ends with the receiver. */
 int kt_share_start(struct krx *rx, const char *path, struct ktrxer_err *err);
 void kt_share_stop(struct krx *rx);
 void kt_share_wake(struct krx *rx);
+/* A receiver that the process at the other end of this socket owns. Takes the socket over, also when it fails. */
+int kt_remote_open(struct krx **out, int sock, struct ktrxer_err *err);
 int kt_remote_rules_replace(struct krx *rx, const struct krx_rule *rules, u32 n);
 int kt_remote_rule_add(struct krx *rx, const struct krx_rule *rule, u32 *id);
 int kt_remote_rule_delete(struct krx *rx, u32 id);

@@ -32,9 +32,9 @@ static int ask(struct krx *rx, struct kt_share_request *q, const int *fd_in, str
 	if (ret || n != (int)sizeof(*r))
 		return kt_rx_err(rx, EPIPE, "the process that shares this receiver is gone");
 	r->text[sizeof(r->text) - 1] = '\0';
-	if (r->ret > 0 || r->ret < -MAX_ERRNO || r->n > KT_MAX_RULES)
+	if (r->ret > 0 || r->ret < -MAX_ERRNO)
 		return kt_rx_err(rx, EPROTO, "what answers there is not the owner of a receiver");
-	return r->ret ? kt_rx_err(rx, -r->ret, "%s", r->text) : 0;
+	return r->ret ? kt_rx_err(rx, -r->ret, "%s", r->text[0] ? r->text : strerror(-r->ret)) : 0;
 }
 
 static void close_fds(const int fds[KT_SHARE_MAX_FDS])
@@ -74,7 +74,7 @@ static int connect_to(const char *path)
 	return fd;
 }
 
-KTRXER_API int krx_connect(struct krx **out, const char *path, struct ktrxer_err *err)
+int kt_remote_open(struct krx **out, int sock, struct ktrxer_err *err)
 {
 	struct kt_share_request q = { .op = KT_SHARE_HELLO };
 	struct kt_share_reply r;
@@ -84,14 +84,12 @@ KTRXER_API int krx_connect(struct krx **out, const char *path, struct ktrxer_err
 
 	*out = NULL;
 	if (!rx || !remote) {
-		ret = kt_err(err, ENOMEM, "no memory for a receiver");
-		goto err_memory;
+		close(sock);
+		free(remote);
+		free(rx);
+		return kt_err(err, ENOMEM, "no memory for a receiver");
 	}
-	remote->sock = connect_to(path);
-	if (remote->sock < 0) {
-		ret = kt_err(err, -remote->sock, "no receiver is shared at \"%s\": %s", path, strerror(-remote->sock));
-		goto err_memory;
-	}
+	remote->sock = sock;
 	pthread_mutex_init(&remote->lock, NULL);
 	pthread_mutex_init(&rx->pump_lock, NULL);
 	pthread_mutex_init(&rx->rules_lock, NULL);
@@ -107,11 +105,16 @@ KTRXER_API int krx_connect(struct krx **out, const char *path, struct ktrxer_err
 	}
 	*out = rx;
 	return 0;
+}
 
-err_memory:
-	free(remote);
-	free(rx);
-	return ret;
+KTRXER_API int krx_connect(struct krx **out, const char *path, struct ktrxer_err *err)
+{
+	int sock = connect_to(path);
+
+	*out = NULL;
+	if (sock < 0)
+		return kt_err(err, -sock, "no receiver is shared at \"%s\": %s", path, strerror(-sock));
+	return kt_remote_open(out, sock, err);
 }
 
 void kt_remote_close(struct krx *rx)
@@ -161,15 +164,17 @@ int kt_remote_rules_list(struct krx *rx, struct krx_rule *rules, struct krx_rule
 	struct kt_share_request q = { .op = KT_SHARE_LIST, .arg = max };
 	struct kt_share_reply r;
 	int fds[KT_SHARE_MAX_FDS] = { -1, -1, -1 };
-	int ret = ask(rx, &q, NULL, &r, fds);
+	int ret = ask(rx, &q, NULL, &r, fds), came = 0;
 
-	if (!ret && r.n_units > max)
+	if (!ret && (r.n_units > max || r.n > KT_MAX_RULES))
 		ret = kt_rx_err(rx, EPROTO, "the receiver's owner sent more rules than were asked for");
 	if (!ret && rules)
-		ret = kt_share_read(fds[0], rules, (size_t)r.n_units * sizeof(*rules), 0);
-	if (!ret && stats)
-		ret = kt_share_read(fds[0], stats, (size_t)r.n_units * sizeof(*stats),
-				    (size_t)r.n_units * sizeof(struct krx_rule));
+		came = kt_share_read(fds[0], rules, (size_t)r.n_units * sizeof(*rules), 0);
+	if (!ret && !came && stats)
+		came = kt_share_read(fds[0], stats, (size_t)r.n_units * sizeof(*stats),
+				     (size_t)r.n_units * sizeof(struct krx_rule));
+	if (came)
+		ret = kt_rx_err(rx, -came, "%u rules did not arrive: %s", r.n_units, strerror(-came));
 	close_fds(fds);
 	return ret ? ret : (int)r.n;
 }
@@ -230,12 +235,18 @@ void kt_remote_unlisten(struct krx_listener *l)
 int kt_remote_wait(struct krx_listener *l, u64 until_ns)
 {
 	struct pollfd p[2] = { { .fd = l->wake_fd, .events = POLLIN }, { .fd = l->rx->remote->sock, .events = 0 } };
-	u64 now = kt_clock_now(KTRXER_CLOCK_MONOTONIC), left = until_ns > now ? until_ns - now : 0, n;
+	u64 now = kt_clock_now(KTRXER_CLOCK_MONOTONIC), left = until_ns > now ? until_ns - now : 0;
 	struct timespec ts = kt_ns_timespec(left);
+	char calls[512]; /* all that there can be: the sooner they are gone, the fewer times we wake */
+	ssize_t n;
 
 	if (ppoll(p, 2, until_ns == UINT64_MAX ? NULL : &ts, NULL) < 0)
 		return errno == EINTR ? 0 : -errno;
-	if (p[0].revents & POLLIN)
-		return read(l->wake_fd, &n, sizeof(n)) < 0 && errno != EAGAIN ? -errno : 1;
+	if (p[0].revents) {
+		n = recv(l->wake_fd, calls, sizeof(calls), MSG_DONTWAIT);
+		if (n > 0 || (n < 0 && errno == EAGAIN))
+			return 1;
+		return n < 0 && errno != ECONNRESET ? -errno : -EPIPE;
+	}
 	return p[1].revents & (POLLHUP | POLLERR) ? -EPIPE : 0;
 }

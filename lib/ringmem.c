@@ -4,6 +4,7 @@
  * for the producer's page and the data, one for the listeners' cursors.
  */
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -13,6 +14,10 @@
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
+#ifndef F_SEAL_FUTURE_WRITE
+#define F_SEAL_FUTURE_WRITE 0x0010 /* Linux 5.1 */
 #endif
 
 #define PAGE 4096u
@@ -26,7 +31,7 @@ static int make_file(const char *name, size_t bytes)
 
 	if (fd < 0)
 		return -errno;
-	if (ftruncate(fd, (off_t)bytes) || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)) {
+	if (ftruncate(fd, (off_t)bytes) || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW)) {
 		int ret = -errno;
 
 		close(fd);
@@ -83,6 +88,10 @@ int kt_ring_memory_new(struct kt_ring_memory *m, u64 bytes, struct ktrxer_err *e
 	m->cursor_fd = make_file("ktrxer-cursors", CURSOR_BYTES);
 	if (m->ring_fd >= 0 && m->cursor_fd >= 0)
 		ret = map_both(m, PROT_READ | PROT_WRITE);
+	/* From here on only our mapping writes: a listener could open the ring's file again, not read-only. */
+	if (!ret && (fcntl(m->ring_fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) ||
+		     fcntl(m->cursor_fd, F_ADD_SEALS, F_SEAL_SEAL)))
+		ret = -errno;
 	/* Have the pages now: later there is nobody to tell that memory ran out. */
 	if (!ret && (madvise(m->shared, m->ring_bytes, MADV_POPULATE_WRITE) && errno != EINVAL))
 		ret = -errno;
@@ -112,6 +121,16 @@ int kt_ring_memory_map(struct kt_ring_memory *m, int ring_fd, int cursor_fd, u32
 		return kt_err(err, -ret, "the shared ring cannot be mapped: %s", strerror(-ret));
 	}
 	return 0;
+}
+
+int kt_ring_memory_share(const struct kt_ring_memory *m)
+{
+	char name[64];
+	int fd;
+
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", m->ring_fd);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
 }
 
 void kt_ring_memory_free(struct kt_ring_memory *m)

@@ -99,6 +99,21 @@ static void stop_thread(struct krx *rx)
 		close(rx->wake_fd);
 }
 
+int kt_rx_join(struct krx *rx, bool lossless)
+{
+	int n;
+
+	pthread_mutex_lock(&rx->pump_lock);
+	n = kt_ring_join(&rx->ring, lossless ? KT_CURSOR_LOSSLESS : KT_CURSOR_LOSSY);
+	pthread_mutex_unlock(&rx->pump_lock);
+	return n;
+}
+
+void kt_rx_leave(struct krx *rx, u32 cursor)
+{
+	kt_ring_leave(&rx->ring, cursor);
+}
+
 KTRXER_API int krx_open(struct krx **out, struct ktrxer *port, const struct krx_opts *opts, struct ktrxer_err *err)
 {
 	struct krx *rx;

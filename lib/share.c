@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
- * Sharing a receiver: a thread answers other processes at a Unix socket. They
+ * Sharing a receiver: a thread serves other processes at a Unix socket. They
  * get the ring read-only and a cursor of their own; when one ends, however it
  * ends, its connection closes and its cursors are freed, so that a killed
  * lossless listener holds nobody.
@@ -12,213 +12,49 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "share.h"
+#include "desk.h"
 
 #define MAX_CLIENTS 64
-
-/* A listener in another process. */
-struct guest {
-	int sock; /* whose it is; -1: free */
-	int wake_fd;
-	u32 cursor;
-};
+#define LOCK_TRIES 200
+#define LOCK_NAP_NS 10000000u
 
 struct kt_share {
-	struct krx *rx;
+	struct kt_desk desk;
 	struct sockaddr_un addr;
+	struct stat file; /* what bind() made there */
 	int listen_fd;
 	int stop_fd;
-	int ring_fd; /* read-only */
 	pthread_t thread;
-	pthread_mutex_t lock; /* guests; taken inside pump_lock */
-	struct guest guests[KT_RING_MAX_CURSORS];
 	int clients[MAX_CLIENTS]; /* the thread's own; -1: free */
 };
 
 void kt_share_wake(struct krx *rx)
 {
-	struct kt_share *s = rx->share;
-	u64 one = 1;
-
-	pthread_mutex_lock(&s->lock);
-	for (u32 i = 0; i < KT_RING_MAX_CURSORS; i++)
-		if (s->guests[i].sock >= 0 && write(s->guests[i].wake_fd, &one, sizeof(one)) < 0)
-			continue; /* full: the guest is awake already */
-	pthread_mutex_unlock(&s->lock);
+	kt_desk_wake(&rx->share->desk);
 }
 
-/* Frees the guest's cursor; cursor ~0: all of this client's. */
-static int forget_guests(struct kt_share *s, int sock, u32 cursor)
-{
-	int n = 0;
-
-	pthread_mutex_lock(&s->rx->pump_lock);
-	pthread_mutex_lock(&s->lock);
-	for (u32 i = 0; i < KT_RING_MAX_CURSORS; i++) {
-		struct guest *g = &s->guests[i];
-
-		if (g->sock != sock || (cursor != ~0u && g->cursor != cursor))
-			continue;
-		kt_ring_leave(&s->rx->ring, g->cursor);
-		close(g->wake_fd);
-		g->sock = -1;
-		n++;
-	}
-	pthread_mutex_unlock(&s->lock);
-	pthread_mutex_unlock(&s->rx->pump_lock);
-	return n;
-}
-
-static struct guest *add_guest(struct kt_share *s, int sock, int wake_fd, u32 cursor)
-{
-	struct guest *found = NULL;
-
-	pthread_mutex_lock(&s->lock);
-	for (u32 i = 0; i < KT_RING_MAX_CURSORS && !found; i++)
-		if (s->guests[i].sock < 0)
-			found = &s->guests[i];
-	if (found)
-		*found = (struct guest){ sock, wake_fd, cursor };
-	pthread_mutex_unlock(&s->lock);
-	return found;
-}
-
-static int do_listen(struct kt_share *s, int sock, bool lossless, struct kt_share_reply *r, int fds[KT_SHARE_MAX_FDS])
-{
-	int wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), n;
-
-	if (wake_fd < 0)
-		return -errno;
-	pthread_mutex_lock(&s->rx->pump_lock);
-	n = kt_ring_join(&s->rx->ring, lossless ? KT_CURSOR_LOSSLESS : KT_CURSOR_LOSSY);
-	pthread_mutex_unlock(&s->rx->pump_lock);
-	/* As many guests fit as there are cursors, so a cursor always finds a place. */
-	if (n < 0 || !add_guest(s, sock, wake_fd, (u32)n)) {
-		close(wake_fd);
-		snprintf(r->text, sizeof(r->text), "%u programs listen already; that is all there is room for",
-			 KT_RING_MAX_CURSORS);
-		return -ENOSPC;
-	}
-	r->n = (u32)n;
-	r->n_units = s->rx->mem.n_units;
-	fds[0] = s->ring_fd;
-	fds[1] = s->rx->mem.cursor_fd;
-	fds[2] = wake_fd;
-	return 0;
-}
-
-static int do_list(struct kt_share *s, u32 max, struct kt_share_reply *r, int *fd)
-{
-	struct krx_rule *rules;
-	struct krx_rule_stats *stats;
-	u32 have = (u32)krx_rules_list(s->rx, NULL, NULL, 0), room = have < max ? have : max;
-	int n, ret = -ENOMEM;
-
-	rules = calloc((size_t)room + 1, sizeof(*rules));
-	stats = calloc((size_t)room + 1, sizeof(*stats));
-	if (rules && stats) {
-		n = krx_rules_list(s->rx, rules, stats, room);
-		r->n = (u32)n;
-		/* Rules may have gone since room was counted. */
-		room = (u32)n < room ? (u32)n : room;
-		*fd = kt_share_file(rules, (size_t)room * sizeof(*rules), stats, (size_t)room * sizeof(*stats));
-		ret = *fd < 0 ? *fd : 0;
-		r->n_units = room;
-	}
-	free(rules);
-	free(stats);
-	return ret;
-}
-
-static int do_replace(struct kt_share *s, u32 n, int fd, struct kt_share_reply *r)
-{
-	struct krx_rule *rules;
-	int ret = -ENOMEM;
-
-	rules = n <= KT_SHARE_MAX_RULES && fd >= 0 ? malloc((size_t)(n + 1) * sizeof(*rules)) : NULL;
-	if (n > KT_SHARE_MAX_RULES || fd < 0)
-		ret = -EINVAL;
-	else if (rules)
-		ret = kt_share_read(fd, rules, (size_t)n * sizeof(*rules), 0);
-	if (ret)
-		snprintf(r->text, sizeof(r->text), "%u rules did not arrive: %s", n, strerror(-ret));
-	else
-		ret = krx_rules_replace(s->rx, rules, n);
-	free(rules);
-	return ret;
-}
-
-/* False when the reply could not be sent: the client is gone, or has left too many unread. */
-static bool answer(struct kt_share *s, int sock, const struct kt_share_request *q, int fd_in)
-{
-	struct kt_share_reply r = { 0 };
-	int fds[KT_SHARE_MAX_FDS] = { -1, -1, -1 }, own_fd = -1;
-	unsigned int n_fds = 0;
-	bool rule_op = false, sent;
-
-	switch (q->op) {
-	case KT_SHARE_HELLO:
-		break;
-	case KT_SHARE_LISTEN:
-		r.ret = do_listen(s, sock, q->arg, &r, fds);
-		n_fds = r.ret ? 0 : 3;
-		break;
-	case KT_SHARE_UNLISTEN:
-		r.ret = forget_guests(s, sock, q->arg) ? 0 : -ENOENT;
-		break;
-	case KT_SHARE_LIST:
-		r.ret = do_list(s, q->arg, &r, &own_fd);
-		fds[0] = own_fd;
-		n_fds = r.ret ? 0 : 1;
-		break;
-	case KT_SHARE_ADD:
-		r.ret = krx_rule_add(s->rx, &q->rule, &r.n);
-		rule_op = true;
-		break;
-	case KT_SHARE_DELETE:
-		r.ret = krx_rule_delete(s->rx, q->arg);
-		rule_op = true;
-		break;
-	case KT_SHARE_REPLACE:
-		r.ret = do_replace(s, q->arg, fd_in, &r);
-		rule_op = true;
-		break;
-	case KT_SHARE_STATS:
-		r.ret = krx_get_stats(s->rx, &r.stats);
-		break;
-	default:
-		r.ret = -EOPNOTSUPP;
-	}
-	if (r.ret && !r.text[0])
-		snprintf(r.text, sizeof(r.text), "%s", rule_op ? krx_why(s->rx) : strerror(-r.ret));
-	sent = !kt_share_send(sock, &r, sizeof(r), fds, n_fds);
-	if (own_fd >= 0)
-		close(own_fd);
-	return sent;
-}
-
-/* One request. False when the client is gone, does not listen, or does not speak our language. */
+/* One request. False when the client is gone, does not read its answers, or does not speak our language. */
 static bool serve(struct kt_share *s, int sock)
 {
 	struct kt_share_request q;
-	struct kt_share_reply no = { .ret = -EPROTO };
+	struct kt_answer a;
 	int fds[KT_SHARE_MAX_FDS];
 	int n = kt_share_recv(sock, &q, sizeof(q), fds);
-	bool ok = n == (int)sizeof(q) && q.magic == KT_SHARE_MAGIC && q.rule_bytes == sizeof(q.rule) &&
-		  !strncmp(q.version, KTRXER_VERSION, sizeof(q.version));
+	bool ok = n > 0;
 
 	if (n == -EAGAIN)
 		return true;
 	if (ok) {
-		ok = answer(s, sock, &q, fds[0]);
-	} else if (n > 0) {
-		snprintf(no.text, sizeof(no.text), "the receiver's owner is kTRxer %s and refuses other versions",
-			 KTRXER_VERSION);
-		kt_share_send(sock, &no, sizeof(no), NULL, 0);
+		ok = kt_desk_answer(&s->desk, sock, &q, (size_t)n, fds, &a);
+		ok = !kt_share_send(sock, &a.r, sizeof(a.r), a.fds, a.n_fds) && ok;
+		if (a.own_fd >= 0)
+			close(a.own_fd);
 	}
 	for (int i = 0; i < KT_SHARE_MAX_FDS; i++)
 		if (fds[i] >= 0)
@@ -244,7 +80,7 @@ static void accept_client(struct kt_share *s)
 
 static void drop_client(struct kt_share *s, int *sock)
 {
-	forget_guests(s, *sock, ~0u);
+	kt_desk_forget(&s->desk, *sock);
 	close(*sock);
 	*sock = -1;
 }
@@ -283,13 +119,12 @@ static void *serving(void *arg)
 	return NULL;
 }
 
-/* The socket's folder, made if it is not there; its file, removed if nobody answers at it. */
-static int clear_path(const char *path, const struct sockaddr_un *addr)
+/* The socket's folder, made if it is not there. */
+static int open_folder(const char *path)
 {
-	char dir[sizeof(addr->sun_path)];
-	struct stat st;
+	char dir[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	char *slash;
-	int fd, ret;
+	int fd;
 
 	snprintf(dir, sizeof(dir), "%s", path);
 	slash = strrchr(dir, '/');
@@ -298,6 +133,38 @@ static int clear_path(const char *path, const struct sockaddr_un *addr)
 		if (mkdir(dir, 0755) && errno != EEXIST)
 			return -errno;
 	}
+	fd = open(!slash ? "." : slash == dir ? "/" : dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/*
+ * Whoever looks whether a socket is left over, removes it and binds its own, does so alone in that
+ * folder: two at once would each remove the other's. Descriptor to close, or -errno; -EBUSY: somebody
+ * keeps the folder locked, and not for sharing, which takes no time.
+ */
+static int lock_folder(const char *path)
+{
+	const struct timespec nap = kt_ns_timespec(LOCK_NAP_NS);
+	int fd = open_folder(path);
+
+	for (int tries = 0; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB); tries++) {
+		int ret = errno == EWOULDBLOCK ? -EBUSY : -errno;
+
+		if ((ret != -EBUSY && ret != -EINTR) || tries == LOCK_TRIES) {
+			close(fd);
+			return ret;
+		}
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
+	}
+	return fd;
+}
+
+/* Removes the socket's file if nobody answers at it. */
+static int clear_path(const char *path, const struct sockaddr_un *addr)
+{
+	struct stat st;
+	int fd, ret;
+
 	if (lstat(path, &st))
 		return errno == ENOENT ? 0 : -errno;
 	if (!S_ISSOCK(st.st_mode))
@@ -314,15 +181,11 @@ static int clear_path(const char *path, const struct sockaddr_un *addr)
 	return ret == -ENOENT ? 0 : ret;
 }
 
-static int open_socket(struct kt_share *s, const char *path)
+/* The caller has the folder's lock: until listen() is through, it looks as if nobody answered. */
+static int bind_socket(struct kt_share *s)
 {
-	int ret;
+	int ret = clear_path(s->addr.sun_path, &s->addr);
 
-	s->addr.sun_family = AF_UNIX;
-	if (strlen(path) >= sizeof(s->addr.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(s->addr.sun_path, path, strlen(path) + 1);
-	ret = clear_path(path, &s->addr);
 	if (ret)
 		return ret;
 	s->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -331,7 +194,39 @@ static int open_socket(struct kt_share *s, const char *path)
 	/* Before bind: the file is never open to others, not even for a moment. */
 	if (fchmod(s->listen_fd, 0600) || bind(s->listen_fd, (struct sockaddr *)&s->addr, sizeof(s->addr)))
 		return -errno;
-	return listen(s->listen_fd, 16) ? -errno : 0;
+	if (!listen(s->listen_fd, 16) && !lstat(s->addr.sun_path, &s->file))
+		return 0;
+	ret = -errno;
+	unlink(s->addr.sun_path);
+	return ret;
+}
+
+static int open_socket(struct kt_share *s, const char *path)
+{
+	int lock, ret;
+
+	s->addr.sun_family = AF_UNIX;
+	if (strlen(path) >= sizeof(s->addr.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(s->addr.sun_path, path, strlen(path) + 1);
+	lock = lock_folder(path);
+	if (lock < 0)
+		return lock;
+	ret = bind_socket(s);
+	close(lock);
+	return ret;
+}
+
+/* Its file is ours as long as the socket is open, unless somebody put another one there. */
+static void remove_file(const struct kt_share *s)
+{
+	int lock = lock_folder(s->addr.sun_path);
+	struct stat now;
+
+	if (!lstat(s->addr.sun_path, &now) && now.st_dev == s->file.st_dev && now.st_ino == s->file.st_ino)
+		unlink(s->addr.sun_path);
+	if (lock >= 0)
+		close(lock);
 }
 
 static void free_share(struct kt_share *s)
@@ -340,35 +235,37 @@ static void free_share(struct kt_share *s)
 		close(s->listen_fd);
 	if (s->stop_fd >= 0)
 		close(s->stop_fd);
-	if (s->ring_fd >= 0)
-		close(s->ring_fd);
-	pthread_mutex_destroy(&s->lock);
+	kt_desk_close(&s->desk);
 	free(s);
+}
+
+/* The pump may be running already. */
+static void set_share(struct krx *rx, struct kt_share *s)
+{
+	pthread_mutex_lock(&rx->pump_lock);
+	rx->share = s;
+	pthread_mutex_unlock(&rx->pump_lock);
 }
 
 int kt_share_start(struct krx *rx, const char *path, struct ktrxer_err *err)
 {
 	struct kt_share *s = calloc(1, sizeof(*s));
-	char name[64];
 	sigset_t all, before;
 	int ret;
 
 	if (!s)
 		return kt_err(err, ENOMEM, "no memory for sharing");
-	s->rx = rx;
 	s->listen_fd = -1;
-	pthread_mutex_init(&s->lock, NULL);
 	for (int i = 0; i < MAX_CLIENTS; i++)
 		s->clients[i] = -1;
-	for (u32 i = 0; i < KT_RING_MAX_CURSORS; i++)
-		s->guests[i].sock = -1;
+	ret = kt_desk_open(&s->desk, rx);
+	if (ret)
+		goto err_memory;
 	s->stop_fd = eventfd(0, EFD_CLOEXEC);
-	snprintf(name, sizeof(name), "/proc/self/fd/%d", rx->mem.ring_fd);
-	s->ring_fd = open(name, O_RDONLY | O_CLOEXEC);
-	ret = s->stop_fd < 0 || s->ring_fd < 0 ? -errno : open_socket(s, path);
+	ret = s->stop_fd < 0 ? -errno : open_socket(s, path);
 	if (ret)
 		goto err_share;
-	rx->share = s;
+	set_share(rx, s);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	ret = -pthread_create(&s->thread, NULL, serving, s);
@@ -378,12 +275,17 @@ int kt_share_start(struct krx *rx, const char *path, struct ktrxer_err *err)
 	return 0;
 
 err_socket:
-	rx->share = NULL;
-	unlink(path);
+	set_share(rx, NULL);
+	remove_file(s);
 err_share:
 	free_share(s);
+	s = NULL;
+err_memory:
+	free(s);
 	if (ret == -EADDRINUSE)
 		return kt_err(err, EADDRINUSE, "another process shares at \"%s\" already", path);
+	if (ret == -EBUSY)
+		return kt_err(err, EBUSY, "cannot share at \"%s\": another program has locked its folder", path);
 	return kt_err(err, -ret, "cannot share at \"%s\": %s", path, strerror(-ret));
 }
 
@@ -396,7 +298,7 @@ void kt_share_stop(struct krx *rx)
 		return;
 	if (write(s->stop_fd, &one, sizeof(one)) == (ssize_t)sizeof(one))
 		pthread_join(s->thread, NULL);
-	unlink(s->addr.sun_path);
-	rx->share = NULL;
+	remove_file(s);
+	set_share(rx, NULL);
 	free_share(s);
 }

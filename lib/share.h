@@ -18,7 +18,7 @@
 
 enum kt_share_op {
 	KT_SHARE_HELLO = 1,
-	KT_SHARE_LISTEN, /* arg: lossless. Reply: n = cursor, descriptors: ring (read-only), cursors, eventfd */
+	KT_SHARE_LISTEN, /* arg: lossless. Reply: n = cursor, descriptors: ring (read-only), cursors, stream socket that wakes */
 	KT_SHARE_UNLISTEN, /* arg: cursor */
 	KT_SHARE_LIST, /* arg: max. Reply: n rules there are, descriptor: min(n, max) rules, then as many counters */
 	KT_SHARE_ADD, /* rule. Reply: n = id */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "../../core/ring.h"
+#include "input.h"
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 
@@ -39,22 +40,6 @@ static u64 begins[MAX_RECORDS]; /* full positions, pad excluded */
 static u32 lengths[MAX_RECORDS];
 static u64 head; /* full position */
 static u64 refused;
-
-static const u8 *input, *input_end;
-
-static u32 byte(void)
-{
-	return input < input_end ? *input++ : 0;
-}
-
-static u32 word(void)
-{
-	u32 v = byte();
-
-	v = v << 8 | byte();
-	v = v << 8 | byte();
-	return v << 8 | byte();
-}
 
 static u64 full_tail(void)
 {
