@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "../lib/receiver.h"
+#include "attach.h"
 #include "meta.h"
 #include "signals.h"
 #include "status.h"
@@ -43,6 +45,8 @@ static const struct opt options[] = {
 	  "the socket for that; without it /run/ktrxer/IF.sock" },
 	{ "attach", 0, OPT_FILE(struct capture_config, attach), "PATH",
 	  "listen to the receiver that another process shares there; an interface name will do" },
+	{ "wait", 0, OPT_DURATION(struct capture_config, wait), "TIME",
+	  "with --attach: how long to wait for somebody to share one", "0", .max = 1ull << 60 },
 	{ "ring", 0, OPT_SIZE(struct capture_config, ring), "BYTES", "size of the ring", "16Mi", .min = 65536,
 	  .max = 1ull << 31, .group = "How" },
 	{ "cpu", 0, OPT_SIGNED(struct capture_config, cpu), "N", "processor of the receiving thread; -1: any", "-1",
@@ -93,6 +97,22 @@ static int install_rules(struct capture *cap)
 	return r;
 }
 
+/* Once its rules are in force: those that others add are not replaced by ours. */
+static int share(struct capture *cap)
+{
+	const char *path = cap->c->share_path;
+	struct ktrxer_err err = { 0 };
+	char buf[256];
+
+	if (!path && !cap->c->share)
+		return CLI_OK;
+	if (!path && mkdir("/run/ktrxer", 0755) && errno != EEXIST)
+		return cli_fail(cli_exit_for(errno), "/run/ktrxer: %s", strerror(errno));
+	if (!path)
+		path = rules_share_path(buf, sizeof(buf), cap->ifname);
+	return kt_share_start(cap->rx, path, &err) ? cli_fail_err(&err, NULL) : CLI_OK;
+}
+
 static int open_own(struct capture *cap)
 {
 	const struct capture_config *c = cap->c;
@@ -100,7 +120,6 @@ static int open_own(struct capture *cap)
 	struct ktrxer_err err = { 0 };
 	KTRXER_OPTS(krx_opts, o);
 	struct ktrxer_info info;
-	char path[256];
 	int r;
 
 	/* Only taps see what the host sends. */
@@ -115,28 +134,21 @@ static int open_own(struct capture *cap)
 	o.thread = info.clock != KTRXER_CLOCK_VIRTUAL;
 	o.cpu = (int)c->cpu + 1;
 	o.outgoing = c->direction != CAPTURE_IN;
-	if (c->share || c->share_path) {
-		o.share_path = c->share_path ? c->share_path : rules_share_path(path, sizeof(path), cap->ifname);
-		if (!c->share_path && mkdir("/run/ktrxer", 0755) && errno != EEXIST)
-			return cli_fail(cli_exit_for(errno), "/run/ktrxer: %s", strerror(errno));
-	}
 	if (krx_open(&cap->rx, cap->port, &o, &err))
 		return cli_fail_err(&err, NULL);
-	return install_rules(cap);
+	r = install_rules(cap);
+	return r ? r : share(cap);
 }
 
 static int open_attached(struct capture *cap)
 {
 	const char *where = cap->c->attach;
-	struct ktrxer_err err = { 0 };
 	char path[256];
 
 	if (!strchr(where, '/'))
 		where = rules_share_path(path, sizeof(path), where);
 	snprintf(cap->ifname, sizeof(cap->ifname), "%.63s", where);
-	if (krx_connect(&cap->rx, where, &err))
-		return cli_fail_err(&err, NULL);
-	return CLI_OK;
+	return attach(&cap->rx, where, cap->c->wait);
 }
 
 static int report(struct capture *cap)
@@ -161,6 +173,8 @@ static int capture(struct capture *cap)
 	const struct capture_config *c = cap->c;
 	int r, close_r;
 
+	if (c->wait && !c->attach)
+		return cli_fail(CLI_USAGE, "--wait goes with --attach: nobody else is waited for");
 	r = capture_streams(cap);
 	if (!r)
 		r = c->attach ? open_attached(cap) : open_own(cap);

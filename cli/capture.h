@@ -44,6 +44,7 @@ struct capture_config {
 	bool share;
 	const char *share_path;
 	const char *attach;
+	u64 wait;
 	/* how */
 	u64 ring;
 	s64 cpu; /* -1: any */

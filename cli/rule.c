@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "attach.h"
 #include "json.h"
 #include "rules.h"
 #include "table.h"
@@ -14,6 +15,7 @@
 struct rule_config {
 	struct common common;
 	const char *to;
+	u64 wait;
 	struct opt_list rules;
 };
 
@@ -21,6 +23,8 @@ static const struct opt options[] = {
 	{ "to", 0, OPT_FILE(struct rule_config, to), "PATH",
 	  "the socket of the shared receiver; without it that of the interface, /run/ktrxer/IF.sock",
 	  .group = "Receiver" },
+	{ "wait", 0, OPT_DURATION(struct rule_config, wait), "TIME", "how long to wait for somebody to share one", "0",
+	  .max = 1ull << 60 },
 	{ "rules", 'R', OPT_FILES(struct rule_config, rules), "FILE", "rules, one a line", .group = "Rules" },
 	{ 0 },
 };
@@ -38,21 +42,14 @@ struct job {
 static int connect_to(struct job *job)
 {
 	const struct rule_config *c = job->c;
-	struct ktrxer_err err = { 0 };
 	const char *path = c->to;
 	char buf[256];
-	int r;
 
 	if (!path && !c->common.ifname)
 		return cli_fail(CLI_USAGE, "which receiver: name its interface (-i eth0) or its socket (--to PATH)");
 	if (!path)
 		path = rules_share_path(buf, sizeof(buf), c->common.ifname);
-	r = krx_connect(&job->rx, path, &err);
-	if (!r)
-		return CLI_OK;
-	if (r == -ENOENT || r == -ECONNREFUSED)
-		return cli_fail(CLI_ENVIRONMENT, "nobody shares a receiver at %s: start ktrxer capture --share", path);
-	return cli_fail_err(&err, NULL);
+	return attach(&job->rx, path, c->wait);
 }
 
 /* What the receiver said no to. */

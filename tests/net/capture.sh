@@ -105,6 +105,32 @@ same "with its files complete" "$(count "$T/owner.pcapng")" 100
 in_ns b "$KT" rule list --to "$T/sock" 2> "$T/err2"
 matches "nobody shares any more" "$? $(cat "$T/err2")" '^3 .*nobody shares a receiver'
 
+# Whoever comes before the owner waits for it. Its own rules are in force by then, and do not undo what comes.
+in_ns_bg other b "$KT" capture --attach "$T/early/sock" --wait 60s -c 100 -w "$T/early.pcapng" --status yes 2> "$T/err2"
+in_ns_bg adding b "$KT" rule add --to "$T/early/sock" --wait 60s 'capture proto udp sport 1003 tag 3' > "$T/out2" 2>&1
+begin --rule 'forward proto udp sport 1004' -w "$T/owner.pcapng" --share-path "$T/early/sock"
+wait "$adding"
+same "a rule added before there is an owner" "$? $(cat "$T/out2")" "0 2"
+same "beside those of the owner" "$(in_ns b "$KT" rule list --to "$T/early/sock" --json | jq -r .rule | xargs)" \
+	"forward proto udp sport 1004 id 1 capture proto udp sport 1003 tag 3 id 2"
+wait_for 10 grep -q '^seen' "$T/err2"
+send
+wait "$other"
+same "who attached before there was an owner gets its packets" "$? $(count "$T/early.pcapng")" "0 100"
+stop "$cap" TERM
+begin --rule 'forward proto udp sport 1004' -w "$T/owner.pcapng" --share-path "$T/early/sock"
+kill -KILL "$cap"
+wait "$cap" 2> /dev/null
+in_ns_bg adding b "$KT" rule list --to "$T/early/sock" --wait 60s > "$T/out2" 2>&1
+begin --share-path "$T/early/sock"
+wait "$adding"
+same "an owner that left its socket behind is not taken for one that shares" "$? $(tail -n 1 "$T/out2" | awk '{ print $1 }')" "0 1"
+stop "$cap" TERM
+in_ns_bg adding b "$KT" rule list --to "$T/early/sock" --wait 60s > "$T/out2" 2>&1
+wait_for 10 grep -qi '^SigCgt:.*4...$' "/proc/$adding/status" # it is ours by now, and does not die of it
+stop "$adding" TERM
+same "waiting can be interrupted" "$? $(cat "$T/out2")" "143 "
+
 # A full disk.
 mkdir "$T/small"
 mount -t tmpfs -o size=64k tmpfs "$T/small"

@@ -86,12 +86,15 @@ if grep -qw capture <<< "$commands"; then
 	says 2 "only files can be rotated" capture -i lo --rotate-count 5
 	says 2 "cannot both write" capture -i lo -w a -w a
 	says 3 "/nonexistent/x.sock" capture --attach /nonexistent/x.sock
+	says 2 "--wait goes with --attach" capture -i lo --wait 1s
+	says 3 "nobody shared a receiver at /nonexistent/x.sock within 30.0 ms" capture --attach /nonexistent/x.sock --wait 30ms
 fi
 if grep -qw rule <<< "$commands"; then
 	says 2 "what to do is missing" rule
 	says 2 "nothing to do with rules" rule lsit
 	says 2 "which receiver" rule list
 	says 3 "nobody shares a receiver" rule list --to "$tmp/none.sock"
+	says 3 "nobody shared a receiver" rule list --to "$tmp/none.sock" --wait 30ms
 	printf '# rules\n\ncapture\nnonsense here\n' > "$tmp/rules"
 	says 2 "rules:4: " rule check "$tmp/rules"
 fi
