@@ -136,6 +136,8 @@ static int open_own(struct capture *cap)
 	o.outgoing = c->direction != CAPTURE_IN;
 	if (krx_open(&cap->rx, cap->port, &o, &err))
 		return cli_fail_err(&err, NULL);
+	if (cap->only_filter)
+		kt_rx_want(cap->rx, cap->stream[0].filter);
 	r = install_rules(cap);
 	return r ? r : share(cap);
 }

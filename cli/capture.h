@@ -90,6 +90,7 @@ struct capture {
 	struct out *out;
 	bool lines; /* a stream writes lines to out */
 	const char *filter; /* operands; NULL none */
+	bool only_filter; /* of every listener, here and elsewhere */
 	char ifname[64];
 	u64 start_ns; /* CLOCK_REALTIME */
 	u64 last_seq; /* in the ring, of the last packet that the first stream read */

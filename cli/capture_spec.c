@@ -144,6 +144,7 @@ static int check(const struct capture *cap)
 int capture_streams(struct capture *cap)
 {
 	const struct capture_config *c = cap->c;
+	bool own_filters = false;
 	struct stream *s;
 	int r = CLI_OK;
 
@@ -167,7 +168,10 @@ int capture_streams(struct capture *cap)
 		cap->lines |= !s->path;
 		if (cap->filter && !s->filter)
 			r = set_filter(s, cap->filter);
+		own_filters |= s->filter_text != cap->filter;
 	}
+	/* Where nobody takes anything else, the rest need not enter the ring. */
+	cap->only_filter = !own_filters && !c->share && !c->share_path && !c->attach;
 	return r ? r : check(cap);
 too_many:
 	return cli_fail(CLI_USAGE, "at most %d listeners can be given", STREAMS_MAX);

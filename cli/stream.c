@@ -124,7 +124,9 @@ static bool wanted(const struct stream *s, const struct capture *cap, const stru
 		return false;
 	if (cap->c->direction != CAPTURE_BOTH && p->outgoing != (cap->c->direction == CAPTURE_OUT))
 		return false;
-	return !s->filter || (!p->slice_off && kt_pcapfilter_match(s->filter, p->data, p->caplen, p->wirelen));
+	if (!s->filter || cap->only_filter)
+		return true;
+	return !p->slice_off && kt_pcapfilter_match(s->filter, p->data, p->caplen, p->wirelen);
 }
 
 int stream_take(struct stream *s, struct capture *cap, const struct krx_packet *p)

@@ -8,9 +8,11 @@
 #include <unistd.h>
 
 #include "../core/classify.h"
+#include "../core/judge.h"
 #include "../core/packet.h"
 #include "../core/rewrite.h"
 #include "../core/slice.h"
+#include "pcapfilter.h"
 #include "receiver.h"
 
 #define PUMP_ROUNDS 16 /* batches per call, so that a flood does not keep a listener waiting */
@@ -30,7 +32,7 @@ static u32 skip_exhausted(const struct kt_rule_set *set, const struct kt_flow *f
 	while (rule) {
 		u64 quota = set->classifier->rules[rule - 1].action.quota_pkts;
 
-		if (!quota || set->state[rule - 1].used < quota)
+		if (kt_quota_left(quota, set->state[rule - 1].used))
 			break;
 		rule = kt_classify(&set->classifier->image, flow, rule);
 	}
@@ -50,6 +52,12 @@ static void judge(struct krx *rx, struct batch *b, u32 n)
 		rx->stats.malformed += !!(b->packets[i].flags & KT_PKT_MALFORMED);
 	}
 	kt_classify_batch(&set->classifier->image, b->flows, n, b->rule);
+}
+
+/* Is it among what goes into the ring? What begins inside a frame matches no filter. */
+static bool wanted(const struct krx *rx, const struct kt_rxframe *f)
+{
+	return !rx->wanted || (!f->slice_off && kt_pcapfilter_match(rx->wanted, f->data, f->caplen, f->wirelen));
 }
 
 /* Puts one frame, or the slice of it, into the ring. */
@@ -92,14 +100,20 @@ static bool forward(struct krx *rx, struct kt_rxframe *f, const struct kt_packet
 	return true;
 }
 
+static void count_undelivered(struct krx_stats *stats, enum kt_fate fate)
+{
+	stats->passed += fate == KT_FATE_PASSED;
+	stats->dropped += fate == KT_FATE_DROPPED;
+	stats->lost_error += fate == KT_FATE_LOST_ERROR;
+}
+
 /* Carries out the rule that a frame met; returns the verdict for the host. */
 static u8 act(struct krx *rx, struct kt_rxframe *f, const struct kt_packet *p, u32 rule)
 {
 	struct kt_rule_set *set = rx->set;
 	const struct kt_rule *r;
 	struct kt_rule_state *st;
-	bool captured = false, host;
-	u8 op;
+	bool captured = false, forwarded = true;
 
 	if (!rule) {
 		rx->stats.passed++;
@@ -107,39 +121,38 @@ static u8 act(struct krx *rx, struct kt_rxframe *f, const struct kt_packet *p, u
 	}
 	r = &set->classifier->rules[rule - 1];
 	st = &set->state[rule - 1];
-	op = r->action.op;
-	host = op == KT_OP_FORWARD || op == KT_OP_CAPTURE;
 	st->count.pkts++;
 	st->count.bytes += f->wirelen;
 	st->used++;
-	if (op == KT_OP_CAPTURE || op == KT_OP_CAPTURE_DROP) {
-		if (!st->sample) {
+	if (kt_op_captures(r->action.op)) {
+		if (!st->sample && wanted(rx, f)) {
 			struct kt_slice s = kt_slice_of(p, r->action.slice_base, r->action.slice_off,
 							r->action.slice_bytes, f->caplen);
 
 			captured = true;
-			deliver(rx, f, s.off, s.bytes, f->data + s.off, op, r->id, r->action.tag);
+			deliver(rx, f, s.off, s.bytes, f->data + s.off, r->action.op, r->id, r->action.tag);
 		}
 		if (++st->sample >= r->action.sample_n)
 			st->sample = 0;
 	}
-	if (host && (r->action.rewrite.flags || r->action.out_ifindex) && !forward(rx, f, p, &r->action)) {
-		if (!captured)
-			rx->stats.lost_error++;
-		return KT_OP_DROP;
-	}
-	if (!captured && host)
-		rx->stats.passed++;
-	else if (!captured)
-		rx->stats.dropped++;
-	return host && !r->action.out_ifindex ? KT_OP_FORWARD : KT_OP_DROP;
+	if (kt_op_handles(r->action.op, r->action.rewrite.flags, r->action.out_ifindex))
+		forwarded = forward(rx, f, p, &r->action);
+	if (!captured)
+		count_undelivered(&rx->stats, kt_fate_undelivered(r->action.op, forwarded));
+	return forwarded && kt_op_passes(r->action.op) && !r->action.out_ifindex ? KT_OP_FORWARD : KT_OP_DROP;
 }
 
 /* Frames that the engine has judged already go straight into the ring. */
 static void take_judged(struct krx *rx, const struct kt_rxframe *f, u32 n)
 {
-	for (u32 i = 0; i < n; i++)
-		deliver(rx, &f[i], f[i].slice_off, f[i].caplen, f[i].data, f[i].op, f[i].rule_id, f[i].tag);
+	for (u32 i = 0; i < n; i++) {
+		if (wanted(rx, &f[i]))
+			deliver(rx, &f[i], f[i].slice_off, f[i].caplen, f[i].data, f[i].op, f[i].rule_id, f[i].tag);
+		else if (f[i].op == KT_OP_CAPTURE)
+			rx->stats.passed++;
+		else
+			rx->stats.dropped++;
+	}
 }
 
 static int pump_batch(struct krx *rx, struct batch *b)
@@ -169,6 +182,13 @@ static int pump_batch(struct krx *rx, struct batch *b)
 	}
 	e->rx_release(rx->port, b->verdict, (u32)n);
 	return n;
+}
+
+void kt_rx_want(struct krx *rx, const struct kt_pcapfilter *filter)
+{
+	pthread_mutex_lock(&rx->pump_lock);
+	rx->wanted = filter;
+	pthread_mutex_unlock(&rx->pump_lock);
 }
 
 void kt_rx_wake(struct krx *rx)

@@ -32,6 +32,7 @@ struct kt_rule_set {
 	bool any_quota;
 };
 
+struct kt_pcapfilter;
 struct kt_share;
 struct kt_remote;
 
@@ -53,6 +54,7 @@ struct krx {
 	struct kt_ring ring;
 	struct kt_ring_memory mem;
 	struct kt_rule_set *set;
+	const struct kt_pcapfilter *wanted; /* borrowed; of what rules deliver, this only; NULL: all; pump_lock */
 	u32 next_rule_id;
 	struct krx_stats stats; /* of this layer; the engine's are added when asked */
 	pthread_mutex_t pump_lock;
@@ -98,6 +100,12 @@ int kt_rx_pump(struct krx *rx);
  */
 bool kt_rx_begin_pumping(struct krx *rx);
 void kt_rx_end_pumping(struct krx *rx);
+
+/*
+ * Of what rules deliver only what matches goes into the ring. The rest is counted as passed, or as
+ * dropped if its rule keeps it from the host. NULL: all. The filter stays the caller's, who keeps it.
+ */
+void kt_rx_want(struct krx *rx, const struct kt_pcapfilter *filter);
 
 /* Tells everybody who waits that the ring moved or the state changed. */
 void kt_rx_wake(struct krx *rx);

@@ -60,6 +60,15 @@ same "three listeners: tshark finds no fault in the file" "$(tshark -n -r "$T/al
 same "three listeners: the tag's packets" "$(tshark -n -r "$T/tagged.pcapng" -T fields -e udp.srcport 2> /dev/null | sort -u)" 1005
 same "pcap has ns" "$(od -An -tx4 -N4 "$T/odd.pcap" | tr -d ' ')" a1b23c4d
 
+for engine in packet xdp; do
+	begin --engine $engine -c 100 --json 'udp src port 1001'
+	send
+	finish
+	same "$engine, a filter: what it matches" "$(jq -r 'select(.type == "packet") | .sport' "$T/out" | sort | uniq -c | xargs)" "100 1001"
+	same "$engine, a filter: the ring has nothing else, and the rest passed" \
+		"$(jq -r 'select(.type == "summary") | "\(.delivered) \(.seen - .delivered - .passed) \(.passed >= 891)"' "$T/out")" "100 0 true"
+done
+
 begin -c 5 -w - 'udp port 1004'
 send
 finish
