@@ -54,6 +54,7 @@ struct probe_config {
 	u64 retry_delay;
 	/* answers */
 	u64 timeout;
+	u64 linger;
 	u64 retries;
 	int track; /* enum tristate */
 	int drop;

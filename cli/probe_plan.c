@@ -356,6 +356,7 @@ int probe_plan(struct probe_run *r, int argc, char **argv)
 		return code;
 	plan_memory(r);
 	r->o.timeout_ns = c->timeout;
+	r->o.linger_ns = c->linger;
 	r->o.window_ns = c->window;
 	r->o.max_attempts = (u32)c->attempts;
 	r->o.retry_ns = (u32)c->retry_delay;
@@ -381,7 +382,7 @@ void probe_plan_text(const struct probe_run *r, char *buf, size_t cap)
 {
 	static const char *const kinds[] = { "ICMP echo", "UDP", "TCP SYN", "DNS" };
 	const struct kt_pace_opts *p = &r->o.pace;
-	char n[UNIT_CHARS], t[UNIT_CHARS], when[100];
+	char n[UNIT_CHARS], t[UNIT_CHARS], m[UNIT_CHARS], when[100], before[100] = "";
 
 	if (r->c->times)
 		snprintf(when, sizeof(when), "at the times of %.60s", r->c->times);
@@ -395,6 +396,10 @@ void probe_plan_text(const struct probe_run *r, char *buf, size_t cap)
 	else
 		snprintf(when, sizeof(when), "%s%s", unit_si(t, planned_rate(p), "probes/s"),
 			 p->kind == KT_PACE_POISSON ? " on average (Poisson)" : "");
-	snprintf(buf, cap, "%s%s%s %s%s, %s", r->o.n_frames ? "" : kinds[r->c->kind], r->o.n_frames ? "" : " to ",
-		 unit_count(n, r->n_targets), r->o.n_frames ? "frame" : "target", r->n_targets == 1 ? "" : "s", when);
+	if (!r->o.n_frames && r->walk.n_given)
+		snprintf(before, sizeof(before), " (%s of them before, says %.50s)", unit_count(m, r->walk.n_given),
+			 r->c->resume);
+	snprintf(buf, cap, "%s%s%s %s%s%s, %s", r->o.n_frames ? "" : kinds[r->c->kind], r->o.n_frames ? "" : " to ",
+		 unit_count(n, r->n_targets), r->o.n_frames ? "frame" : "target", r->n_targets == 1 ? "" : "s", before,
+		 when);
 }

@@ -99,7 +99,7 @@ bool kt_prober_stopping(struct kt_prober *p)
 {
 	if (!p->stopping && p->o.stop && p->o.stop(p->o.ctx)) {
 		p->stopping = true;
-		p->st.interrupted = true;
+		p->st.interrupted = !p->lingering;
 	}
 	return p->stopping;
 }
@@ -134,13 +134,23 @@ static u64 sleep_ns(struct kt_prober *p, u64 now, u64 wake)
 	return until > now ? until - now : 0;
 }
 
-static bool is_over(const struct kt_prober *p, u64 now)
+static bool all_known(const struct kt_prober *p, u64 now)
 {
 	if (!kt_prober_all_sent(p))
 		return false;
 	if (p->stopping || !p->st.sent)
 		return true;
 	return p->o.track ? !p->waiting : now >= p->last_launch_ns + p->o.timeout_ns;
+}
+
+/* A target repeats what nobody acknowledges. As long as the rules are there, the host's stack does not meet it. */
+static bool is_over(struct kt_prober *p, u64 now)
+{
+	if (!all_known(p, now))
+		return false;
+	p->lingering = !p->stopping && p->st.sent && p->o.linger_ns &&
+		       now < p->last_launch_ns + p->o.timeout_ns + p->o.linger_ns;
+	return !p->lingering;
 }
 
 static int loop(struct kt_prober *p, struct ktrxer_err *err)

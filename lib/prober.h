@@ -79,6 +79,7 @@ struct kt_prober_opts {
 	const u64 *times; /* explicit launch times in ns from the start, ascending; ends the run when used up */
 	u64 n_times;
 	u64 timeout_ns; /* for an answer; 0: 1 s */
+	u64 linger_ns; /* the rules stay for so long behind the last probe's timeout, for repeated answers */
 	u64 window_ns; /* ktx_probe */
 	u32 max_attempts;
 	u32 retry_ns;

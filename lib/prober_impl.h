@@ -48,6 +48,7 @@ struct kt_prober {
 	u64 frame; /* next of o.frames */
 	bool given_out; /* no fresh probes are left */
 	bool stopping;
+	bool lingering; /* all is known: stopping now interrupts nothing */
 	struct kt_prober_job *again; /* ring of retries, as large as the memory of probes */
 	u32 again_head;
 	u32 again_n;
