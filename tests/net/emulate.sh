@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
+# test-timeout: 240
 # ktrxer emulate on a network: what the kernel's own counters, ping and tcpdump say of it.
 #
 #   a a0 10.9.0.1, fd09::1 ---- e0 emulator e1 ---- b0 10.9.0.2, fd09::2 b
@@ -35,6 +36,8 @@ end_link() {
 # value FROM KEY
 value() { jq -r "select(.type == \"link\" and .from == \"$1\") | .$2" "$T/link"; }
 kernel() { ip -n "$(name_of "$1")" -s -j link show dev "$2" | jq ".[0].stats64.$3.packets"; }
+# shellcheck disable=SC2317
+arrived() { [ "$(kernel b b0 rx)" -ge "$1" ]; }
 # Everything is accounted for. check() calls it.
 # shellcheck disable=SC2317
 balanced() {
@@ -42,6 +45,13 @@ balanced() {
 		+ .failed + .pending and .missed == 0' "$T/link" > "$T/balance" &&
 		[ "$(grep -c true "$T/balance")" = 2 ]
 }
+
+awk 'BEGIN {
+	for (i = 0; i < 200; i++) {
+		printf "1 %d 02000000000b02000000000a08004500002e%04x0000401100000a0900010a090002", i * 1000000, i
+		printf "%04x0009001a0000%036d\n", 1000 + i, i
+	}
+}' | pcap_write "$T/train.pcap"
 
 for engine in packet xdp; do
 	if ! in_ns emulator "$KT" emulate -i e0 -o e1 --engine $engine -d 1ms > "$T/probe" 2>&1; then
@@ -93,6 +103,20 @@ for engine in packet xdp; do
 	end_link
 	check "$engine: a full queue is accounted for" balanced
 	between "$engine: and drops what finds no room" "$(value e0 no_room)" 20 36
+
+	# 200 datagrams 1 ms apart, numbered by their source port: those held for 5 ms are overtaken.
+	sniff dump b b0 "$T/held.pcap" udp
+	start_link --engine $engine --hold 10% --hold-time 5ms --seed 1
+	b_got=$(kernel b b0 rx)
+	in_ns a "$KT" send -q -i a0 --engine packet "$T/train.pcap"
+	wait_for 10 arrived $((b_got + 200))
+	end_link
+	sniffed "$dump" "$T/held.pcap"
+	same "$engine: hold: all leave" "$(value e0 departed)" 200
+	between "$engine: hold: about as many as were asked for" "$(value e0 held)" 8 40
+	between "$engine: hold: and come out of order" \
+		"$(tshark -n -r "$T/held.pcap" -T fields -e udp.srcport 2> /dev/null | awk '$1 < max { n++ } $1 > max { max = $1 } END { print n + 0 }')" \
+		5 "$(value e0 held)"
 
 	start_link --engine $engine
 	ip -n "$(name_of emulator)" link set e1 down
