@@ -21,6 +21,7 @@ static const struct {
 	{ "lost: could not be read or forwarded", "lost_error", offsetof(struct krx_stats, lost_error), false },
 	{ "merged by GRO", "merged", offsetof(struct krx_stats, merged), false },
 	{ "malformed", "malformed", offsetof(struct krx_stats, malformed), false },
+	{ "hooks that had got in front", "displaced", offsetof(struct krx_stats, displaced), false },
 };
 
 static u64 counter(const struct krx_stats *s, unsigned int i)

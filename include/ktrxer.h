@@ -423,6 +423,8 @@ struct krx_stats {
 	uint64_t lost_error; /* could not be forwarded or read */
 	uint64_t merged; /* GRO packets among seen */
 	uint64_t malformed; /* headers that contradict themselves, among seen */
+	uint64_t displaced; /* engine kmod: times that another hook had got in front of ours, and we went back there */
+	bool not_first; /* engine kmod: another hook stands in front of ours now; it decides what we see */
 };
 KTRXER_API int krx_get_stats(struct krx *rx, struct krx_stats *stats);
 

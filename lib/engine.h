@@ -18,6 +18,8 @@
 /* Sets *err (may be NULL) and returns -code, so that "return kt_err(…)" reads well. */
 __attribute__((format(printf, 3, 4))) int kt_err(struct ktrxer_err *err, int code, const char *fmt, ...);
 
+#define KT_NO_SLOT 0xffffffffu
+
 enum kt_tx_state {
 	KT_TX_READY = 0, /* filled, not yet tried in this call */
 	KT_TX_SENT,
@@ -38,6 +40,33 @@ struct kt_txslot {
 	u64 returned_ns; /* and just after */
 	u64 stamp_ns; /* driver's stamp, 0 if none */
 	u8 stamp_clock; /* enum ktrxer_clock */
+};
+
+/* A probe for an engine that launches by itself. Times are of the launch clock. */
+struct kt_txorder {
+	u32 item; /* its slot: an index into those given to tx_open */
+	bool train; /* leaves back-to-back with the next */
+	u64 launch_ns;
+	u64 window_ns;
+	u32 max_attempts; /* at least 1 */
+	u32 retry_ns;
+};
+
+/* What became of it. */
+struct kt_txfate {
+	u32 item;
+	enum ktx_status status;
+	int reason; /* positive errno of the last refusal */
+	u32 attempts;
+	u64 launch_ns;
+	u64 returned_ns;
+	u64 stamp_ns;
+	u8 stamp_clock;
+};
+
+struct kt_tx_counts {
+	u64 batches;
+	bool fifo;
 };
 
 /* One frame of a flood's batch. */
@@ -95,7 +124,15 @@ struct kt_rx_counts {
 	u64 lost_engine;
 	u64 lost_error;
 	u64 malformed; /* among seen */
+	/* engines with a ring of their own */
+	u64 delivered;
+	u64 lost_ring;
+	u64 merged; /* among seen */
+	u64 displaced;
+	bool not_first;
 };
+
+struct kt_ring_memory; /* receiver.h */
 
 struct kt_engine {
 	const char *name;
@@ -133,6 +170,19 @@ struct kt_engine {
 	/* Collects slots that were KT_TX_PENDING; returns how many became SENT or FAILED. NULL if launch is synchronous. */
 	int (*tx_reap)(struct ktrxer *port);
 	/*
+	 * Engines with a schedule of their own have these instead of tx_launch and tx_reap. tx_order takes orders, in
+	 * order, and the frames in their slots, which are the engine's until their fate is told; it returns how many,
+	 * or -errno if it will not have the first. tx_fates tells of up to max, in the order in which they happened.
+	 * tx_recall cancels item (KT_NO_SLOT: all) if it still waits; its fate follows. tx_wait returns when there may
+	 * be fates, or at until_ns: 0 or -EINTR. tx_options is called before tx_open, with nothing left at default.
+	 */
+	void (*tx_options)(struct ktrxer *port, const struct ktx_opts *o);
+	int (*tx_order)(struct ktrxer *port, const struct kt_txorder *orders, u32 n);
+	int (*tx_fates)(struct ktrxer *port, struct kt_txfate *fates, u32 max);
+	void (*tx_recall)(struct ktrxer *port, u32 item);
+	int (*tx_wait)(struct ktrxer *port, u64 until_ns);
+	void (*tx_counts)(struct ktrxer *port, struct kt_tx_counts *counts);
+	/*
 	 * Floods, where the engine has a faster way for many frames; NULL: tx_launch
 	 * serves. Frames [from, n) of the batch go by one driver call. Returns how many were tried (the first so
 	 * many, at least one), or -errno when the device is gone (then none was). flood_max bounds n and the length.
@@ -157,6 +207,14 @@ struct kt_engine {
 	/* Virtual time: when the next frame that is on its way arrives, 0 if none is. NULL: nobody can know. */
 	u64 (*rx_next)(struct ktrxer *port);
 	int (*rx_fd)(struct ktrxer *port);
+	/*
+	 * An engine that keeps the ring itself (kmod): listeners read it where the engine has it. rx_ring is called
+	 * after rx_open and fills *m, which kt_ring_memory_free() frees; rx_join and rx_leave are kt_ring_join()
+	 * and kt_ring_leave() there. rx_peek then has no frames to show and tells the interface's state only; rx_counts counts what is delivered, too.
+	 */
+	int (*rx_ring)(struct ktrxer *port, struct kt_ring_memory *m, struct ktrxer_err *err);
+	int (*rx_join)(struct ktrxer *port, bool lossless);
+	void (*rx_leave)(struct ktrxer *port, u32 cursor);
 	/*
 	 * An engine that judges frames itself (sampling, quotas, slices, rewriting and forwarding included) is given
 	 * every new set before it comes into force; it switches at once, all or nothing. The set stays valid until

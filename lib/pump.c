@@ -212,6 +212,7 @@ int kt_rx_pump(struct krx *rx)
 	static _Thread_local struct batch b;
 	u64 before;
 	int total = 0, n = 0, state;
+	bool moved;
 
 	pthread_mutex_lock(&rx->pump_lock);
 	before = rx->stats.delivered;
@@ -222,7 +223,15 @@ int kt_rx_pump(struct krx *rx)
 		total += n;
 	}
 	state = n < 0 ? n : 0;
-	if (rx->stats.delivered != before || state != rx->state) {
+	moved = rx->stats.delivered != before;
+	if (rx->port->engine->rx_ring) {
+		u32 head = kt_load_acquire(&rx->mem.shared->head);
+
+		moved = head != rx->head_seen;
+		rx->head_seen = head;
+		total = moved;
+	}
+	if (moved || state != rx->state) {
 		rx->state = state;
 		kt_rx_wake(rx);
 	}

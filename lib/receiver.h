@@ -61,6 +61,7 @@ struct krx {
 	pthread_mutex_t rules_lock;
 	pthread_mutex_t listen_lock;
 	pthread_cond_t news; /* the ring's head moved, or the state changed */
+	u32 head_seen; /* where an engine's own ring ended when the pump last looked; pump_lock */
 	u32 moved; /* grows with every pump that delivered */
 	int state; /* 0, -ENETDOWN, -ENODEV, -EPIPE */
 	u32 n_waiting;
@@ -123,6 +124,8 @@ int kt_rules_init(struct krx *rx, struct ktrxer_err *err);
 void kt_rules_destroy(struct krx *rx);
 void kt_rule_set_free(struct kt_rule_set *set);
 
+/* Units of a ring for so many bytes, 0: the default. -EINVAL: too large. */
+int kt_ring_units(u64 bytes, u32 *n_units, struct ktrxer_err *err);
 int kt_ring_memory_new(struct kt_ring_memory *m, u64 bytes, struct ktrxer_err *err);
 /* Maps another process's: ring read-only, cursors writable. Takes the descriptors over, also when it fails. */
 int kt_ring_memory_map(struct kt_ring_memory *m, int ring_fd, int cursor_fd, u32 n_units, struct ktrxer_err *err);

@@ -68,22 +68,32 @@ static int map_both(struct kt_ring_memory *m, int ring_prot)
 	return 0;
 }
 
-int kt_ring_memory_new(struct kt_ring_memory *m, u64 bytes, struct ktrxer_err *err)
+int kt_ring_units(u64 bytes, u32 *n_units, struct ktrxer_err *err)
 {
 	u64 units = MIN_UNITS, want = bytes ? bytes : DEFAULT_BYTES;
-	int ret = -ENOMEM;
+
+	while (units < KT_RING_MAX_UNITS && units * KT_RING_UNIT < want)
+		units *= 2;
+	if (units * KT_RING_UNIT < want || !ring_map_bytes(units))
+		return kt_err(err, EINVAL, "a ring of %llu bytes is too large; %llu is the most",
+			      (unsigned long long)want, (unsigned long long)KT_RING_MAX_UNITS * KT_RING_UNIT);
+	*n_units = (u32)units;
+	return 0;
+}
+
+int kt_ring_memory_new(struct kt_ring_memory *m, u64 bytes, struct ktrxer_err *err)
+{
+	int ret;
 
 	memset(m, 0, sizeof(*m));
 	m->ring_fd = m->cursor_fd = -1;
 	m->shared = MAP_FAILED;
 	m->cursors = MAP_FAILED;
-	while (units < KT_RING_MAX_UNITS && units * KT_RING_UNIT < want)
-		units *= 2;
-	m->ring_bytes = ring_map_bytes(units);
-	if (!m->ring_bytes || units * KT_RING_UNIT < want)
-		return kt_err(err, EINVAL, "a ring of %llu bytes is too large; %llu is the most",
-			      (unsigned long long)want, (unsigned long long)KT_RING_MAX_UNITS * KT_RING_UNIT);
-	m->n_units = (u32)units;
+	ret = kt_ring_units(bytes, &m->n_units, err);
+	if (ret)
+		return ret;
+	ret = -ENOMEM;
+	m->ring_bytes = ring_map_bytes(m->n_units);
 	m->ring_fd = make_file("ktrxer-ring", m->ring_bytes);
 	m->cursor_fd = make_file("ktrxer-cursors", CURSOR_BYTES);
 	if (m->ring_fd >= 0 && m->cursor_fd >= 0)
@@ -97,15 +107,15 @@ int kt_ring_memory_new(struct kt_ring_memory *m, u64 bytes, struct ktrxer_err *e
 		ret = -errno;
 	if (ret) {
 		kt_ring_memory_free(m);
-		return kt_err(err, ENOMEM, "no memory for a ring of %llu bytes: %s", (unsigned long long)want,
-			      strerror(-ret));
+		return kt_err(err, ENOMEM, "no memory for a ring of %llu bytes: %s",
+			      (unsigned long long)(bytes ? bytes : DEFAULT_BYTES), strerror(-ret));
 	}
 	return 0;
 }
 
 int kt_ring_memory_map(struct kt_ring_memory *m, int ring_fd, int cursor_fd, u32 n_units, struct ktrxer_err *err)
 {
-	int ret;
+	int ret = -EINVAL;
 
 	memset(m, 0, sizeof(*m));
 	m->ring_fd = ring_fd;
@@ -114,8 +124,8 @@ int kt_ring_memory_map(struct kt_ring_memory *m, int ring_fd, int cursor_fd, u32
 	m->cursors = MAP_FAILED;
 	m->n_units = n_units;
 	m->ring_bytes = ring_map_bytes(n_units);
-	ret = m->ring_bytes && holds(ring_fd, m->ring_bytes) && holds(cursor_fd, CURSOR_BYTES) ? map_both(m, PROT_READ)
-											       : -EINVAL;
+	if (m->ring_bytes && holds(ring_fd, m->ring_bytes) && holds(cursor_fd, CURSOR_BYTES))
+		ret = map_both(m, PROT_READ);
 	if (ret) {
 		kt_ring_memory_free(m);
 		return kt_err(err, -ret, "the shared ring cannot be mapped: %s", strerror(-ret));

@@ -99,10 +99,25 @@ static void stop_thread(struct krx *rx)
 		close(rx->wake_fd);
 }
 
+/* The ring is the engine's, or ours. */
+static int open_ring(struct krx *rx, struct ktrxer_err *err)
+{
+	int ret;
+
+	if (rx->port->engine->rx_ring)
+		return rx->port->engine->rx_ring(rx->port, &rx->mem, err);
+	ret = kt_ring_memory_new(&rx->mem, rx->o.ring_bytes, err);
+	if (ret)
+		return ret;
+	return kt_ring_init(&rx->ring, rx->mem.shared, rx->mem.cursors, rx->mem.data, rx->mem.n_units);
+}
+
 int kt_rx_join(struct krx *rx, bool lossless)
 {
 	int n;
 
+	if (rx->port->engine->rx_join)
+		return rx->port->engine->rx_join(rx->port, lossless);
 	pthread_mutex_lock(&rx->pump_lock);
 	n = kt_ring_join(&rx->ring, lossless ? KT_CURSOR_LOSSLESS : KT_CURSOR_LOSSY);
 	pthread_mutex_unlock(&rx->pump_lock);
@@ -111,6 +126,10 @@ int kt_rx_join(struct krx *rx, bool lossless)
 
 void kt_rx_leave(struct krx *rx, u32 cursor)
 {
+	if (rx->port->engine->rx_leave) {
+		rx->port->engine->rx_leave(rx->port, cursor);
+		return;
+	}
 	kt_ring_leave(&rx->ring, cursor);
 }
 
@@ -133,18 +152,15 @@ KTRXER_API int krx_open(struct krx **out, struct ktrxer *port, const struct krx_
 	if (opts)
 		memcpy(&rx->o, opts, opts->sz);
 	init_sync(rx);
-	ret = kt_ring_memory_new(&rx->mem, rx->o.ring_bytes, err);
-	if (ret)
-		goto err_rx;
-	ret = kt_ring_init(&rx->ring, rx->mem.shared, rx->mem.cursors, rx->mem.data, rx->mem.n_units);
-	if (ret)
-		goto err_ring;
 	ret = port->engine->rx_open(port, &rx->o, err);
 	if (ret)
-		goto err_ring;
-	ret = kt_rules_init(rx, err);
+		goto err_rx;
+	ret = open_ring(rx, err);
 	if (ret)
 		goto err_engine;
+	ret = kt_rules_init(rx, err);
+	if (ret)
+		goto err_ring;
 	if (rx->o.share_path) {
 		ret = kt_share_start(rx, rx->o.share_path, err);
 		if (ret)
@@ -163,10 +179,10 @@ err_share:
 	kt_share_stop(rx);
 err_rules:
 	kt_rules_destroy(rx);
-err_engine:
-	port->engine->rx_close(port);
 err_ring:
 	kt_ring_memory_free(&rx->mem);
+err_engine:
+	port->engine->rx_close(port);
 err_rx:
 	destroy_sync(rx);
 	free(rx);
@@ -228,6 +244,11 @@ void kt_rx_stats(struct krx *rx, struct krx_stats *stats)
 	stats->lost_engine += c.lost_engine;
 	stats->lost_error += c.lost_error;
 	stats->malformed += c.malformed;
+	stats->delivered += c.delivered;
+	stats->lost_ring += c.lost_ring;
+	stats->merged += c.merged;
+	stats->displaced = c.displaced;
+	stats->not_first = c.not_first;
 }
 
 KTRXER_API int krx_get_stats(struct krx *rx, struct krx_stats *stats)

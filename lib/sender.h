@@ -16,8 +16,6 @@
 #include "../core/schedule.h"
 #include "port.h"
 
-#define KT_NO_SLOT 0xffffffffu
-
 enum kt_probe_place {
 	KT_PLACE_FREE = 0,
 	KT_PLACE_TRAIN,
@@ -54,6 +52,9 @@ struct ktx {
 	u32 *batch_items;
 	struct kt_schedule schedule;
 	void *schedule_mem;
+	struct kt_txorder *orders; /* offload: accepted, to be handed to the engine at the end of this submission */
+	u32 n_orders;
+	bool offload; /* the engine launches by itself */
 	struct kt_fifo free; /* last in, first out: a slot just used is still in the cache */
 	struct kt_fifo train; /* submitted with KTX_TRAIN, its end still to come */
 	struct kt_fifo in_flight;
@@ -126,6 +127,16 @@ u64 kt_launch_next(struct ktx *tx);
 
 /* How long to spin before a launch at ns, given that it is now. */
 u64 kt_launch_spin(const struct ktx *tx, u64 now, u64 ns);
+
+/* Senders whose engine launches by itself (offload.c). Lock held, but for init, run and wait. */
+int kt_offload_init(struct ktx *tx, struct ktrxer_err *err);
+void kt_offload_train(struct ktx *tx, u64 launch_ns);
+void kt_offload_flush(struct ktx *tx);
+u32 kt_offload_collect(struct ktx *tx); /* returns the number of completions waiting */
+int kt_offload_run(struct ktx *tx, u64 until_ns);
+int kt_offload_wait(struct ktx *tx, u64 until_ns, bool for_ever);
+int kt_offload_recall(struct ktx *tx, bool all, u64 id);
+void kt_offload_stats(struct ktx *tx, struct ktx_stats *stats);
 
 int kt_launcher_start(struct ktx *tx, struct ktrxer_err *err);
 void kt_launcher_stop(struct ktx *tx);

@@ -37,6 +37,7 @@ static int alloc_slots(struct ktx *tx, struct ktrxer_err *err)
 
 static void free_slots(struct ktx *tx)
 {
+	free(tx->orders);
 	free(tx->schedule_mem);
 	free(tx->batch_items);
 	free(tx->batch);
@@ -116,10 +117,15 @@ KTRXER_API int ktx_open(struct ktx **out, struct ktrxer *port, const struct ktx_
 		ret = kt_err(err, EOPNOTSUPP, "engine %s cannot send", port->engine->name);
 		goto err_slots;
 	}
+	ret = kt_offload_init(tx, err);
+	if (ret)
+		goto err_slots;
+	if (port->engine->tx_options)
+		port->engine->tx_options(port, &tx->o);
 	ret = port->engine->tx_open(port, tx->slots, tx->n_slots, tx->o.max_frame, tx->o.kernel_stamps, err);
 	if (ret)
 		goto err_slots;
-	if (tx->o.thread) {
+	if (tx->o.thread && !tx->offload) {
 		ret = kt_launcher_start(tx, err);
 		if (ret)
 			goto err_engine;
@@ -169,6 +175,10 @@ static void schedule_train(struct ktx *tx)
 	u32 head = tx->train.first, prev = KT_NO_SLOT;
 
 	launch = tx->pending[head].done.scheduled_ns;
+	if (tx->offload) {
+		kt_offload_train(tx, launch);
+		return;
+	}
 	for (u32 item = head; item != KT_NO_SLOT; item = tx->pending[item].next) {
 		tx->pending[item].done.scheduled_ns = launch;
 		tx->pending[item].place = KT_PLACE_SCHEDULED;
@@ -225,6 +235,8 @@ KTRXER_API int ktx_submit(struct ktx *tx, const struct ktx_probe *probes, unsign
 	/* A train that fills the sender can never be closed by another probe: its end is here. */
 	if (!tx->free.n && tx->train.n == tx->n_slots)
 		schedule_train(tx);
+	if (tx->n_orders)
+		kt_offload_flush(tx);
 	if (i && tx->has_thread)
 		pthread_cond_signal(&tx->work);
 	pthread_mutex_unlock(&tx->lock);
@@ -273,8 +285,10 @@ KTRXER_API int ktx_run(struct ktx *tx, uint64_t until_ns)
 	bool idle;
 	u32 n;
 
-	if (tx->has_thread)
+	if (tx->o.thread)
 		return -EINVAL;
+	if (tx->offload)
+		return kt_offload_run(tx, until_ns);
 	for (;;) {
 		kt_launch_due(tx);
 		n = done_count(tx, &idle);
@@ -298,6 +312,8 @@ KTRXER_API int ktx_complete(struct ktx *tx, struct ktx_done *done, unsigned int 
 	unsigned int n = 0;
 
 	pthread_mutex_lock(&tx->lock);
+	if (tx->offload)
+		kt_offload_collect(tx);
 	while (n < max && tx->done.n) {
 		u32 item = kt_fifo_get(tx, &tx->done);
 
@@ -329,6 +345,8 @@ KTRXER_API int ktx_wait(struct ktx *tx, uint64_t timeout_ns)
 
 	if (for_ever)
 		until = INT64_MAX;
+	if (tx->offload)
+		return kt_offload_wait(tx, until, for_ever);
 	if (tx->has_thread)
 		return wait_threaded(tx, until);
 	for (;;) {
@@ -382,7 +400,9 @@ static int cancel(struct ktx *tx, bool all, u64 id)
 
 	pthread_mutex_lock(&tx->lock);
 	n = cancel_in_train(tx, all, id);
-	for (u32 i = 0; i < tx->n_slots; i++) {
+	if (tx->offload)
+		n += kt_offload_recall(tx, all, id);
+	for (u32 i = 0; i < tx->n_slots && !tx->offload; i++) {
 		struct kt_pending *p = &tx->pending[i];
 
 		if (p->place != KT_PLACE_SCHEDULED || (!all && p->done.id != id))
@@ -410,7 +430,11 @@ KTRXER_API int ktx_cancel_all(struct ktx *tx)
 KTRXER_API int ktx_get_stats(struct ktx *tx, struct ktx_stats *stats)
 {
 	pthread_mutex_lock(&tx->lock);
+	if (tx->offload)
+		kt_offload_collect(tx);
 	*stats = tx->stats;
+	if (tx->offload)
+		kt_offload_stats(tx, stats);
 	pthread_mutex_unlock(&tx->lock);
 	return 0;
 }
