@@ -97,6 +97,9 @@ help:
 ## make install          into DESTDIR, PREFIX
 ## make format lint      clang-format; style and shell checks
 ## make musl cross       compile with musl, for arm64 and mipsel
+## make module           ktrxer.ko for the kernel of KDIR=headers; module-install installs it
+## make module-source    what DKMS builds from, in /usr/src
+## make module-cross     ktrxer.ko for Debian's kernels on arm64, armhf, mipsel and s390x
 
 # --- library -----------------------------------------------------------------
 
@@ -187,5 +190,6 @@ freestanding-core:
 	@echo "core/: $(words $(CORE_SRC)) files freestanding"
 
 include scripts/targets.mk
+include scripts/module.mk
 
 -include $(LIB_OBJ:.o=.d) $(SUITE_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(BPF_OBJ:.o=.d) $(TEST_BIN:=.d) $(TOOL_BIN:=.d) $(EXAMPLE_BIN:=.d) $(BENCH_BIN:=.d)

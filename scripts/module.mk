@@ -1,0 +1,39 @@
+# The kernel module, built in a tree of links to the sources.
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+CROSS_COMPILE ?=
+# Not kernel.release, which in Debian's headers is another name.
+MODULE_RELEASE = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' '$(KDIR)/include/generated/utsrelease.h' 2>/dev/null)
+MODULE_DIR = $(BUILD)/module/$(MODULE_RELEASE)
+# Debian's headers name their common part by its installed path; where they were only unpacked, it lies beside them.
+KCOMMON = $(shell sed -n 's/^include //p' '$(KDIR)/Makefile' 2>/dev/null)
+KMAKEFILE = $(if $(KCOMMON),$(firstword $(wildcard $(KCOMMON) $(KDIR)/../$(notdir $(patsubst %/,%,$(dir $(KCOMMON))))/Makefile)))
+# Without pahole the kernel's makefiles cannot describe the module's types, which nothing here needs. Our O is not theirs.
+KBUILD = $(MAKE) --no-print-directory $(if $(Q),-s) -C $(KDIR) $(KMAKEFILE:%=-f %) M=$(abspath $(1)) O= \
+	CROSS_COMPILE=$(CROSS_COMPILE) $(if $(shell command -v pahole),,CONFIG_DEBUG_INFO_BTF_MODULES=)
+
+.PHONY: module module-install module-source module-cross module-links
+module-links:
+	@[ -n '$(MODULE_RELEASE)' ] || { echo 'no kernel headers in $(KDIR); install them (Debian: linux-headers-amd64), or say KDIR=' >&2; exit 1; }
+	@mkdir -p $(MODULE_DIR)
+	@find $(MODULE_DIR) -xtype l -delete
+	@cp -rsf $(abspath Kbuild Makefile kernel core include) $(MODULE_DIR)/
+
+module: module-links
+	$(Q)+$(call KBUILD,$(MODULE_DIR)) modules
+	@printf '  KO    %s\n' $(MODULE_DIR)/ktrxer.ko
+
+module-install: module
+	$(Q)+$(call KBUILD,$(MODULE_DIR)) $(if $(DESTDIR),INSTALL_MOD_PATH=$(DESTDIR)) modules_install
+
+# What DKMS builds from, and nothing else of the tree: dkms add ktrxer/VERSION finds it there.
+SRCDIR ?= /usr/src
+MODULE_SOURCE = $(DESTDIR)$(SRCDIR)/ktrxer-$(VERSION)
+module-source:
+	rm -rf $(MODULE_SOURCE)
+	install -d $(MODULE_SOURCE)
+	cp -r Kbuild Makefile dkms.conf kernel core include $(MODULE_SOURCE)/
+
+# For Debian's kernels on other machines: 32 bits, big-endian, no unaligned access. Downloads 60 MB, once.
+module-cross:
+	@KT_BUILD=$(abspath $(BUILD)) scripts/module-cross.sh
