@@ -91,6 +91,7 @@ help:
 ## make                  library, command and examples, in build/
 ## sudo make run         set up, build and run the main job; report in out/
 ## sudo make test        set up, build and run all tests
+## sudo make test-kernel the tests in guests on Debian's kernels (KT_FLAVOURS)
 ## make check            the tests that need no root, quickly
 ## sudo make bench       benchmarks, results in out/bench/
 ## make fuzz             fuzz every parser (FUZZ_SECONDS each, default 600)

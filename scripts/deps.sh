@@ -3,18 +3,21 @@
 # Installs what is missing from Debian 12, quietly, without starting services.
 #
 #   deps.sh build|run|test|bench    each includes the ones before it
+#   deps.sh kernel                  build, run and the guests of tests/kernel; part of test
 #   deps.sh list WHAT               prints the packages only
 set -eu
 
 build=(gcc libc6-dev make pkg-config clang libbpf-dev libpcap-dev linux-libc-dev)
 run=(iproute2 iptables nftables ethtool jq tcpdump tshark unbound iputils-ping procps util-linux)
+# The kernels themselves are unpacked by tests/kernel/prepare.sh, not installed.
+kernel=(qemu-system-x86 gcc-12 libelf1 libssl3 busybox-static cpio kmod xz-utils zstd iperf3 dkms)
 test=(git clang-format shellcheck mandoc musl-tools gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 	gcc-mipsel-linux-gnu libc6-dev-mipsel-cross gcc-s390x-linux-gnu libc6-dev-s390x-cross qemu-user
 	libclang-rt-14-dev llvm nmap scamper socat time tcpreplay)
 bench=(zmap masscan netsniff-ng stress-ng iperf3)
 
 usage() {
-	echo "usage: deps.sh [list] build|run|test|bench" >&2
+	echo "usage: deps.sh [list] build|run|kernel|test|bench" >&2
 	exit 2
 }
 
@@ -27,8 +30,9 @@ packages=("${build[@]}")
 case ${1:-} in
 build) ;;
 run) packages+=("${run[@]}") ;;
-test) packages+=("${run[@]}" "${test[@]}") ;;
-bench) packages+=("${run[@]}" "${test[@]}" "${bench[@]}") ;;
+kernel) packages+=("${run[@]}" "${kernel[@]}") ;;
+test) packages+=("${run[@]}" "${kernel[@]}" "${test[@]}") ;;
+bench) packages+=("${run[@]}" "${kernel[@]}" "${test[@]}" "${bench[@]}") ;;
 *) usage ;;
 esac
 if [ $list = yes ]; then

@@ -92,6 +92,6 @@ net_services() {
 			}
 		}
 	END
-	wait_for 10 grep -q ready "$dir/web.log" && wait_for 10 grep -q ready "$dir/echo.log" &&
-		wait_for 10 grep -q 'start of service' "$dir/unbound.log"
+	wait_for $((10 * SLOW)) grep -q ready "$dir/web.log" && wait_for $((10 * SLOW)) grep -q ready "$dir/echo.log" &&
+		wait_for $((10 * SLOW)) grep -q 'start of service' "$dir/unbound.log"
 }

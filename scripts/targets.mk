@@ -1,9 +1,9 @@
 # What one does with the project, apart from building it.
 
-.PHONY: deps-build deps-run deps-test deps-bench run test check bench fuzz install uninstall clean format lint \
+.PHONY: deps-build deps-run deps-kernel deps-test deps-bench run test test-kernel guests check bench fuzz install uninstall clean format lint \
 	tests test-programs benches fuzzers musl cross clang san asan tsan hand-back
 
-deps-build deps-run deps-test deps-bench: deps-%:
+deps-build deps-run deps-kernel deps-test deps-bench: deps-%:
 	@scripts/deps.sh $*
 
 # Root's output belongs to whoever called sudo.
@@ -21,7 +21,7 @@ run: deps-run
 
 # Suites in the order in which a failure says most. The sanitized builds run what they can tell something about.
 # Threads are in unit and conform only, so the thread sanitizer runs those.
-SUITES := core unit conform net witness cli build man fuzz musl:core musl:unit
+SUITES := core unit conform net witness cli build man fuzz musl:core musl:unit kernel
 SAN_SUITES := asan:core asan:unit asan:conform asan:net tsan:unit tsan:conform
 PRESENT = $(strip $(foreach s,$(1),$(if $(wildcard tests/$(if $(filter witness,$s),net/witness_*.sh,$(lastword $(subst :, ,$s)))),$s)))
 
@@ -29,8 +29,20 @@ test: deps-test
 	@echo "building"
 	@$(MAKE) $(QUIET) tests
 	@$(MAKE) $(QUIET) -k asan tsan musl || echo "some of these builds failed; their programs count as failed tests"
+	@$(MAKE) $(QUIET) guests || echo "guests are missing; their tests fail"
 	@tests/run.sh --build $(BUILD) -j 2 $(call PRESENT,$(SUITES) $(SAN_SUITES)); status=$$?; \
 		$(MAKE) $(QUIET) hand-back; exit $$status
+
+# Debian's kernels as guests; what needs the network is done before the tests, whose world has none.
+KT_FLAVOURS ?= 6.1 6.12 6.12-rt
+export KT_FLAVOURS
+guests:
+	@tests/kernel/guest.sh prepare $(KT_FLAVOURS)
+test-kernel: deps-kernel
+	@echo "building"
+	@$(MAKE) $(QUIET) tests
+	@$(MAKE) $(QUIET) guests || echo "guests are missing; their tests fail"
+	@tests/run.sh --build $(BUILD) kernel; status=$$?; $(MAKE) $(QUIET) hand-back; exit $$status
 
 tests: all test-programs
 test-programs: $(TEST_BIN) $(TOOL_BIN)

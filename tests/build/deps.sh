@@ -4,7 +4,7 @@
 set -u
 . "$(dirname "$0")/lib.sh"
 
-for what in build run test bench; do
+for what in build run kernel test bench; do
 	check "$what has packages" test "$(scripts/deps.sh list $what | wc -l)" -gt 5
 	if command -v apt-cache > /dev/null; then
 		mapfile -t list < <(scripts/deps.sh list $what)

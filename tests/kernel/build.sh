@@ -1,0 +1,67 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-only OR MIT
+# Builds modules for a flavour, with the headers that prepare.sh unpacked. Sourced by guest.sh.
+
+# mirror DIR TARGET: the sources a module may use, so that each flavour's objects are its own.
+mirror() {
+	local d f dirs=("$1" core include)
+	# The tree itself is ktrxer.ko's.
+	if [ "$1" = . ]; then
+		dirs=(kernel core include)
+		mkdir -p "$2" && cp -au Kbuild Makefile "$2/" || return 1
+	fi
+	for d in "${dirs[@]}"; do
+		[ -d "$d" ] || continue
+		mkdir -p "$2/$d"
+		cp -au "$d/." "$2/$d/"
+		# What has gone from the tree must not be found here.
+		(cd "$2/$d" && find . -name '*.[chS]' ! -name '*.mod.c' -o -name Kbuild) | while read -r f; do
+			[ -e "$d/$f" ] || rm -f "$2/$d/$f"
+		done
+	done
+}
+
+# made_from DIR: a sum of what its build reads: where it is, what for, and by whom.
+made_from() {
+	local d dirs=("$1" core include)
+	[ "$1" != . ] || dirs=(Kbuild Makefile kernel core include)
+	{
+		echo "$1 $release"
+		gcc --version
+		for d in "${dirs[@]}"; do find "$d" -type f; done | sort | xargs -d '\n' sha256sum
+	} | sha256sum
+}
+
+# build_module FLAVOUR DIR [MAKE-ARGUMENT...]
+build_module() {
+	local flavour=$1 dir=${2%/} release root headers common target sum
+	shift 2
+	dir=${dir#"$PWD"/}
+	[ -e "$dir/Kbuild" ] || die "there is no $dir/Kbuild"
+	release=$(cat "$cache/$flavour/release") root=$cache/$flavour/root
+	headers=$root/usr/src/linux-headers-$release
+	common=$(echo "$root"/usr/src/linux-headers-*-common*)
+	target=$build/kmod/$flavour
+	mkdir -p "$target"
+	# Two tests may want it at the same time.
+	exec 9> "$target/lock"
+	flock 9
+	# To find that there is nothing to do, the kernel's makefiles take a quarter of a minute, and every test asks.
+	# What a make argument refers to we do not know.
+	sum=$(made_from "$dir")
+	if [ $# = 0 ] && [ "$sum" = "$(cat "$target/$dir/made-from" 2> /dev/null)" ]; then
+		find "$target/$dir" -maxdepth 1 -name '*.ko'
+		exec 9>&-
+		return
+	fi
+	rm -f "$target/$dir/made-from"
+	mirror "$dir" "$target" || die "cannot copy $dir"
+	# Debian's own Makefile there names the common one by its installed path; -f goes past it. Its BTF needs pahole.
+	make -s --no-print-directory -C "$headers" -f "$common/Makefile" M="$target/$dir" CONFIG_DEBUG_INFO_BTF_MODULES= "$@" modules \
+		> "$target/log" 2>&1 || { cat "$target/log" >&2; die "$dir does not build for $flavour"; }
+	# A warning of our own fails as everywhere; the missing BTF and such are not ours.
+	if grep -E 'warning:|WARNING: modpost' "$target/log" >&2; then die "$dir builds with warnings for $flavour"; fi
+	[ $# != 0 ] || echo "$sum" > "$target/$dir/made-from"
+	find "$target/$dir" -maxdepth 1 -name '*.ko'
+	exec 9>&-
+}

@@ -1,0 +1,58 @@
+#!/bin/busybox sh
+# SPDX-License-Identifier: GPL-2.0-only OR MIT
+# shellcheck shell=dash
+# The guest's process 1. The kernel log is on ttyS0; the job's output goes to
+# ttyS1, how it ended to ttyS2, and what comes in on ttyS3 asks it to end.
+bb=/bin/busybox
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb LC_ALL=C TZ=UTC
+$bb mkdir -p /proc /sys /dev /run /tmp /root /var/tmp /var/run /out
+$bb mount -t proc proc /proc
+$bb mount -t sysfs sys /sys
+$bb mount -t devtmpfs dev /dev
+$bb mkdir -p /dev/shm /dev/pts
+$bb mount -t devpts pts /dev/pts
+$bb mount -t tmpfs shm /dev/shm
+$bb mount -t tmpfs run /run
+$bb mount -t bpf bpf /sys/fs/bpf
+$bb mount -t debugfs debug /sys/kernel/debug
+$bb mount -t tracefs tracing /sys/kernel/tracing
+$bb ln -s /proc/self/fd /dev/fd
+$bb ln -s /proc/self/fd/0 /dev/stdin
+$bb ln -s /proc/self/fd/1 /dev/stdout
+$bb ln -s /proc/self/fd/2 /dev/stderr
+$bb mkdir -p /run/netns /run/ktrxer
+$bb chmod 1777 /tmp /var/tmp /dev/shm
+for n in 1 2 3; do $bb stty -F /dev/ttyS$n raw -echo; done
+echo up > /dev/ttyS2
+
+# shellcheck source=/dev/null
+. /job/env
+for m in $KT_MODULES; do
+	modprobe "$m" || echo "kt-guest: module $m does not load" > /dev/kmsg
+done
+ip link set lo up
+# A CPU that is emulated may be away for longer than it takes to fill a veth's backlog of 1,000 frames.
+sysctl -qw net.core.netdev_max_backlog=30000 net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 \
+	net.ipv6.conf.default.router_solicitations=0 kernel.hung_task_timeout_secs=60
+
+# Not from the leader of a session: the line must not become its terminal, to be hung up when it ends.
+echo "kt-guest: job starts" > /dev/kmsg
+setsid bash /job/run < /dev/null > /dev/ttyS1 2>&1 &
+job=$!
+(
+	read -r _ < /dev/ttyS3
+	kill -TERM -- -$job
+) &
+wait $job
+status=$?
+echo "kt-guest: job ended, $status" > /dev/kmsg
+$bb stty -F /dev/ttyS1 raw # waits until all is out
+
+if [ -n "$($bb ls -A /out)" ]; then
+	if ! modprobe virtio_pci || ! modprobe virtio_blk || ! [ -b /dev/vda ] || ! tar -C /out -cf /dev/vda . || ! sync; then
+		echo "cannot bring back what is in /out" > /dev/ttyS2
+	fi
+fi
+echo "exit $status" > /dev/ttyS2
+$bb stty -F /dev/ttyS2 raw
+$bb poweroff -f

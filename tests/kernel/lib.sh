@@ -1,0 +1,58 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-only OR MIT
+# For tests that run in guests with the module loaded. Source it behind ../net/lib.sh's place:
+#
+#   . "$(dirname "$0")/lib.sh"
+#   for f in $KT_FLAVOURS; do
+#     module "$f" tests/kernel/hostile               # builds ktrxer.ko and these
+#     in_guest "$f" --timeout 100 -- build/tests/kernel/hostile
+#   done
+#   done_testing
+. "$(dirname "${BASH_SOURCE[0]}")/../net/lib.sh"
+cd "$KT_SRC" || exit 1
+guest=tests/kernel/guest.sh
+KT_FLAVOURS=${KT_FLAVOURS:-6.1 6.12 6.12-rt}
+
+# module FLAVOUR [DIR...]: ktrxer.ko and modules of tests, built for it; what in_guest loads from then on.
+module() {
+	local f=$1 d ko
+	shift
+	kt_modules=()
+	for d in . "$@"; do
+		check "$f: $([ "$d" = . ] && echo ktrxer.ko || echo "$d") builds" $guest build "$f" "$d"
+		for ko in "$KT_BUILD/kmod/$f/$d"/*.ko; do kt_modules+=("$(basename "$ko" .ko)"); done
+	done
+}
+
+# in_guest FLAVOUR [OPTION of guest.sh run...] -- COMMAND...: loads the modules, runs a command whose
+# output is TAP, and gives its cases as ours. What the guest and its kernel say of each other is a case of its own.
+in_guest() {
+	local f=$1 options=() out=$T/tap status lines=() line n i
+	shift
+	while [ "$1" != -- ]; do
+		options+=("$1")
+		shift
+	done
+	shift
+	$guest run "$f" "${options[@]}" bash -c '
+modules=$1; shift
+for k in $modules; do insmod "/ko/$k.ko" || exit 99; done
+"$@"; status=$?
+for k in $modules; do rmmod "$k" || exit 98; done
+exit $status' guest "${kt_modules[*]}" "$@" > "$out" 2>&1
+	status=$?
+	mapfile -t lines < "$out"
+	for ((n = i = 0; i < ${#lines[@]}; i++)); do
+		line=${lines[i]}
+		case $line in
+		"ok "*) ok "$f: ${line#ok *- }"; n=$((n + 1)) ;;
+		"not ok "*) not_ok "$f: ${line#not ok *- }" "${lines[i + 1]-}"; n=$((n + 1)) ;;
+		"# guest: "*) echo "$line" ;;
+		esac
+	done
+	if [ $status = 0 ] || { [ $status = 1 ] && grep -q '^not ok' "$out"; }; then
+		ok "$f: the guest and its kernel log ($n cases)"
+	else
+		not_ok "$f: the guest and its kernel log" "status $status" "$(grep -v '^ok ' "$out" | tail -n 30)"
+	fi
+}
