@@ -37,3 +37,16 @@ module-source:
 # For Debian's kernels on other machines: 32 bits, big-endian, no unaligned access. Downloads 60 MB, once.
 module-cross:
 	@KT_BUILD=$(abspath $(BUILD)) scripts/module-cross.sh
+
+# The core's suites as a module of their own, in a tree of links too.
+CORETEST_DIR = $(BUILD)/coretest/$(MODULE_RELEASE)
+.PHONY: coretest-module
+coretest-module:
+	@[ -n '$(MODULE_RELEASE)' ] || { echo 'no kernel headers in $(KDIR)' >&2; exit 1; }
+	@mkdir -p $(CORETEST_DIR)/tests/kernel
+	@find $(CORETEST_DIR) -xtype l -delete
+	@cp -rsf $(abspath core include tests/kernel/coretest/Kbuild) $(CORETEST_DIR)/
+	@cp -rsf $(abspath tests/core $(wildcard tests/*.h)) $(CORETEST_DIR)/tests/
+	@cp -rsf $(abspath tests/kernel/coretest) $(CORETEST_DIR)/tests/kernel/
+	$(Q)+$(call KBUILD,$(CORETEST_DIR)) modules
+	@printf '  KO    %s\n' $(CORETEST_DIR)/ktrxer_coretest.ko

@@ -17,5 +17,13 @@ check "libktrxer.a defines only names with our prefixes" diff /dev/null "$T/stra
 check "the header compiles as C++" clang -x c++ -std=c++17 -Wall -Wextra -Werror -fsyntax-only include/ktrxer.h
 check "the header compiles as C11 without extensions" \
 	gcc -x c -std=c11 -pedantic -Wall -Wextra -Werror -fsyntax-only include/ktrxer.h
+# Each device's abuse has a row for each of its ioctls; both have INFO.
+{
+	sed -n 's/^#define \(K[A-Z]*_IOC_[A-Z]*\) .*/\1/p' include/uapi/ktrxer.h
+	echo KTRXER_IOC_INFO
+} | sort > "$T/ioctls"
+grep -oE '^	\{ "[^"]*", (true|false), K[A-Z]*_IOC_[A-Z]*' tests/kernel/abuse_calls.h | sed 's/.* //' | sort > "$T/abused"
+check "the contract has ioctls" test "$(wc -l < "$T/ioctls")" -gt 10
+check "every ioctl is abused" diff "$T/ioctls" "$T/abused"
 check "core/ is freestanding" make_quiet freestanding
 done_testing
