@@ -63,7 +63,7 @@ endif
 
 CORE_SRC := $(sort $(wildcard core/*.c))
 XDP_SRC := $(sort $(wildcard lib/engine_xdp*.c))
-LIB_SRC := $(sort $(filter-out $(XDP_SRC) lib/engine_kmod.c lib/%.bpf.c,$(wildcard lib/*.c)))
+LIB_SRC := $(sort $(filter-out $(XDP_SRC) lib/%.bpf.c,$(wildcard lib/*.c)))
 ifeq ($(HAVE_XDP),1)
 LIB_SRC += $(XDP_SRC)
 BPF_SRC := $(sort $(wildcard lib/*.bpf.c))

@@ -7,6 +7,7 @@
 #include "cli.h"
 #include "host.h"
 #include "json.h"
+#include "table.h"
 
 #define ADVICE_MAX 48
 
@@ -32,5 +33,12 @@ void info_host_advice(struct advices *a, const struct host *h);
 void info_iface_text(struct out *out, const struct kt_iface *f);
 void info_iface_json(struct json *j, const struct kt_iface *f);
 void info_iface_advice(struct advices *a, const struct kt_iface *f);
+/* Does an engine work there? Without one of that name *e has no reason why not. */
+bool info_engine_works(const char *ifname, const char *engine, struct ktrxer_engine *e);
+
+/* info_module.c: of an interface on which the module works; nothing of others. */
+void info_module_text(struct table *t, const struct kt_iface *f);
+void info_module_json(struct json *j, const struct kt_iface *f); /* into the object of engine kmod */
+void info_module_advice(struct advices *a, const struct kt_iface *f);
 
 #endif

@@ -4,8 +4,6 @@
 
 #include <stdio.h>
 
-#include "table.h"
-
 static const struct {
 	u32 bit;
 	const char *name; /* as ethtool -K knows it; NULL: not told here */
@@ -53,10 +51,10 @@ static const char *join(char *buf, size_t cap, const char *const *names, unsigne
 	return *buf ? buf : "none";
 }
 
-static bool native_xdp(const char *ifname, struct ktrxer_engine *e)
+bool info_engine_works(const char *ifname, const char *engine, struct ktrxer_engine *e)
 {
 	for (unsigned int i = 0; !ktrxer_engine(i, ifname, e); i++)
-		if (!strcmp(e->name, "xdp"))
+		if (!strcmp(e->name, engine))
 			return e->works;
 	e->why[0] = 0;
 	return false;
@@ -100,6 +98,7 @@ void info_iface_text(struct out *out, const struct kt_iface *f)
 		table_row(&t, "dropped\t%llu received, %llu to send, by the interface's count",
 			  (unsigned long long)f->rx_dropped, (unsigned long long)f->tx_dropped);
 	text_engines(&t, f);
+	info_module_text(&t, f);
 	table_end(&t, out, 2);
 }
 
@@ -114,6 +113,8 @@ static void json_engines(struct json *j, const struct kt_iface *f)
 		json_object(j, e.name);
 		json_bool(j, "works", e.works);
 		json_text(j, "why", e.why[0] ? e.why : NULL);
+		if (!strcmp(e.name, "kmod") && e.works)
+			info_module_json(j, f);
 		json_end(j);
 	}
 	json_end(j);
@@ -175,6 +176,7 @@ void info_iface_advice(struct advices *a, const struct kt_iface *f)
 		advise(a, command, "%s: arrival times can be up to %u us late, until the NIC tells of a packet",
 		       f->name, f->rx_usecs);
 	}
-	if (f->xdp && !native_xdp(f->name, &e))
+	info_module_advice(a, f);
+	if (f->xdp && !info_engine_works(f->name, "xdp", &e))
 		advise(a, "", "%s: somebody else's XDP program is attached (see ip link show %s)", f->name, f->name);
 }

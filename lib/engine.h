@@ -246,6 +246,7 @@ struct ktrxer {
 	enum ktrxer_clock rx_clock;
 };
 
+extern const struct kt_engine kt_engine_kmod;
 extern const struct kt_engine kt_engine_packet;
 extern const struct kt_engine kt_engine_xdp;
 extern const struct kt_engine kt_engine_mem;

@@ -16,6 +16,7 @@
 
 /* Best first. */
 static const struct kt_engine *const engines[] = {
+	&kt_engine_kmod,
 #ifdef HAVE_XDP
 	&kt_engine_xdp,
 #endif
@@ -31,7 +32,7 @@ static const struct {
 #ifndef HAVE_XDP
 	{ "xdp", "a build with libbpf and clang" },
 #endif
-	{ "kmod", "the kernel module ktrxer.ko, which this version does not have" },
+	{ NULL, NULL },
 };
 
 static const struct kt_engine *engine_by_name(const char *name, size_t len)
@@ -44,7 +45,7 @@ static const struct kt_engine *engine_by_name(const char *name, size_t len)
 
 static const char *absent_needs(const char *name, size_t len)
 {
-	for (size_t i = 0; i < KT_ARRAY_LEN(absent); i++)
+	for (size_t i = 0; absent[i].name; i++)
 		if (strlen(absent[i].name) == len && !memcmp(absent[i].name, name, len))
 			return absent[i].needs;
 	return NULL;
@@ -213,10 +214,12 @@ KTRXER_API int ktrxer_open(struct ktrxer **port, const char *ifname, const struc
 	if (!engine && absent_needs(name, len))
 		return kt_err(err, EOPNOTSUPP, "engine %.*s needs %s", (int)len, name, absent_needs(name, len));
 	if (!engine)
-		return kt_err(err, EINVAL, "no engine \"%.*s\"; there are xdp, packet and mem, and auto to choose",
-			      (int)len, name);
+		return kt_err(err, EINVAL,
+			      "no engine \"%.*s\"; there are kmod, xdp, packet and mem, and auto to choose", (int)len,
+			      name);
 	if (o.need_drop && !(engine->ops & (1u << KT_OP_DROP)))
-		return kt_err(err, EOPNOTSUPP, "engine %s cannot drop packets before the host sees them; xdp can",
+		return kt_err(err, EOPNOTSUPP,
+			      "engine %s cannot drop packets before the host sees them; kmod and xdp can",
 			      engine->name);
 	ret = open_with(port, engine, ifname, &o, err);
 	if (!ret)
@@ -271,8 +274,9 @@ KTRXER_API int ktrxer_engine(unsigned int i, const char *ifname, struct ktrxer_e
 	memset(e, 0, sizeof(*e));
 	if (i >= KT_ARRAY_LEN(engines)) {
 		i -= KT_ARRAY_LEN(engines);
-		if (i >= KT_ARRAY_LEN(absent))
-			return -ENOENT;
+		for (unsigned int k = 0; k <= i; k++)
+			if (!absent[k].name)
+				return -ENOENT;
 		e->name = absent[i].name;
 		e->needs = absent[i].needs;
 		snprintf(e->why, sizeof(e->why), "needs %s", absent[i].needs);

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine_kmod.h"
 #include "receiver.h"
 
 #ifndef MADV_POPULATE_WRITE
@@ -124,7 +125,9 @@ int kt_ring_memory_map(struct kt_ring_memory *m, int ring_fd, int cursor_fd, u32
 	m->cursors = MAP_FAILED;
 	m->n_units = n_units;
 	m->ring_bytes = ring_map_bytes(n_units);
-	if (m->ring_bytes && holds(ring_fd, m->ring_bytes) && holds(cursor_fd, CURSOR_BYTES))
+	if (m->ring_bytes && kt_kmod_is_ring(ring_fd) && kt_kmod_is_ring(cursor_fd))
+		ret = kt_kmod_ring_map(m);
+	else if (m->ring_bytes && holds(ring_fd, m->ring_bytes) && holds(cursor_fd, CURSOR_BYTES))
 		ret = map_both(m, PROT_READ);
 	if (ret) {
 		kt_ring_memory_free(m);
@@ -138,8 +141,13 @@ int kt_ring_memory_share(const struct kt_ring_memory *m)
 	char name[64];
 	int fd;
 
-	snprintf(name, sizeof(name), "/proc/self/fd/%d", m->ring_fd);
-	fd = open(name, O_RDONLY | O_CLOEXEC);
+	/* A device opened again would be another receiver; and it maps the ring read-only only, by itself. */
+	if (kt_kmod_is_ring(m->ring_fd)) {
+		fd = fcntl(m->ring_fd, F_DUPFD_CLOEXEC, 0);
+	} else {
+		snprintf(name, sizeof(name), "/proc/self/fd/%d", m->ring_fd);
+		fd = open(name, O_RDONLY | O_CLOEXEC);
+	}
 	return fd < 0 ? -errno : fd;
 }
 
