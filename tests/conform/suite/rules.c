@@ -2,7 +2,9 @@
 /* Rules: every kind of match, priorities, replacement under traffic, refusals. */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 
+#include "core/ring.h"
 #include "suite.h"
 
 static void world(void)
@@ -133,6 +135,8 @@ static void rules_match(void)
 		struct krx_rule r = { .op = KRX_CAPTURE };
 
 		table[t].rule(&r);
+		if (suite_cards())
+			suite_cards_settle(); /* what the rule before did not want has come, too */
 		suite_rules(&r, 1);
 		for (unsigned int i = 0; i < 6; i++) {
 			uint64_t id = t * 10 + i;
@@ -256,16 +260,28 @@ static uint32_t flood_fill(void *ctx, uint64_t i, uint8_t *buf)
 	return suite_frame(buf, 128, i, 60);
 }
 
+static uint32_t flood_over;
+
 static void *flood(void *arg)
 {
 	KTRXER_OPTS(ktx_flood_opts, o);
+	cpu_set_t here;
 
+	/*
+	 * veth leaves a frame to the CPU that sent it, to be received when it finds the time. A sender that moves
+	 * to another CPU can be overtaken there by itself, whatever it sends with.
+	 */
+	CPU_ZERO(&here);
+	CPU_SET((size_t)sched_getcpu(), &here);
+	pthread_setaffinity_np(pthread_self(), sizeof(here), &here);
 	o.count = 30000;
 	o.max_frame = 128;
 	o.rate_num = 30000;
-	o.max_attempts = 1000;
+	/* Nor is a frame tried again: one that veth drops, as that CPU has a thousand waiting, would leave behind the rest of its batch. */
+	o.max_attempts = 1;
 	o.fill = flood_fill;
 	ktx_flood(W.a.tx, &o);
+	kt_store_release(&flood_over, 1);
 	return NULL;
 }
 
@@ -276,7 +292,6 @@ static void *flood(void *arg)
 static void rules_replace_under_flood(void)
 {
 	KTRXER_OPTS(krx_opts, o);
-	pthread_t thread;
 	struct krx_stats s;
 	struct ktx_stats ts;
 	uint64_t n = 0, changes = 0, last = 0;
@@ -287,11 +302,12 @@ static void rules_replace_under_flood(void)
 	suite_world();
 	suite_tx(NULL);
 	suite_rx(&o, true);
+	kt_store_release(&flood_over, !W.engine.real);
 	if (W.engine.real)
-		CHECK_EQ(pthread_create(&thread, NULL, flood, NULL), 0);
+		suite_thread(flood);
 	for (;;) {
 		struct krx_rule r[2];
-		bool more = true;
+		bool more = true, over = kt_load_acquire(&flood_over);
 
 		for (unsigned int i = 0; i < 2; i++) {
 			suite_rule(&r[i], KRX_CAPTURE);
@@ -315,19 +331,19 @@ static void rules_replace_under_flood(void)
 			last = suite_id(&p);
 			n++;
 		}
-		if (!more && n)
+		if (!more && n && over)
 			break;
 		CHECK(changes < 100000);
 	}
-	if (W.engine.real)
-		pthread_join(thread, NULL);
+	suite_thread_end();
 	ktx_get_stats(W.a.tx, &ts);
 	krx_get_stats(W.b.rx, &s);
 	CHECK(changes > 8);
 	/* Every frame that came after the first set was in force was delivered or counted as lost. */
 	CHECK_EQ(s.delivered, n);
 	CHECK(s.passed <= s.seen - n);
-	if (W.engine.real)
+	/* Between cards a frame may be lost, where the far one has no room for it. */
+	if (W.engine.real && !suite_cards())
 		CHECK(s.delivered + s.lost_ring + s.lost_engine + s.passed >= ts.sent);
 	suite_check_rx();
 }

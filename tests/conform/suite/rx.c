@@ -17,7 +17,7 @@ static void send_from(uint16_t sport, uint64_t first, unsigned int n)
 	static uint8_t buf[256];
 
 	for (unsigned int i = 0; i < n; i++) {
-		struct ktx_probe p = { .frame = buf, .id = first + i };
+		struct ktx_probe p = { .frame = buf, .id = first + i, .max_attempts = suite_attempts() };
 		struct kt_packet_spec s;
 
 		suite_spec(&s);

@@ -13,6 +13,9 @@
  *
  * For engine mem the ends are "conform/0" and "conform/1", and the host is the
  * end's inbox. A program that ends, however it ends, takes its namespaces along.
+ *
+ * KT_CARDS="eth0 eth1" in the environment puts two network cards, whose wires lead to each other, in the place of the
+ * veth pair (cards.c): they stay in the two namespaces from case to case and are given back at the end.
  */
 #ifndef KT_SUITE_H
 #define KT_SUITE_H
@@ -44,6 +47,8 @@ struct suite_world {
 	int host_fd; /* UDP socket in B */
 	uint8_t mac_a[6];
 	uint8_t mac_b[6];
+	uint32_t number; /* of the world, in each of its frames: a card's wire may hold some of an earlier one's */
+	bool cut; /* the wire between them is no more */
 };
 
 extern struct suite_world W;
@@ -76,8 +81,18 @@ bool suite_can(enum krx_op op); /* engine under test carries it out */
 /* Runs "ip …" in namespace B or A (real engines). */
 void suite_ip(char end, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void suite_set_up(char end, bool up);
+uint64_t suite_patience(void); /* for a link that was set up to carry frames again, ns */
 void suite_set_mtu(uint32_t mtu); /* both ends */
 void suite_remove(void); /* the link between them, or the wire */
+bool suite_cut(void); /* the same from any thread: false where it could not be done */
+
+/* cards.c: KT_CARDS names two cards. */
+bool suite_cards(void);
+void suite_cards_find(void); /* from where they are: once, before the first namespace is made */
+void suite_cards_plug(void); /* into A and B as kta and ktb, unless they are there, with default settings */
+void suite_cards_unplug(void); /* back to where they were, by their own names, whatever has befallen them */
+bool suite_cards_cut(void); /* takes them from their drivers, as if they had been pulled out */
+void suite_cards_settle(void); /* until a frame comes through, and with it all before it */
 
 /* A UDP frame from A to B whose payload starts with id; len is the whole frame's (at least 60). */
 uint32_t suite_frame(uint8_t *buf, uint32_t cap, uint64_t id, uint32_t len);
@@ -87,6 +102,8 @@ uint32_t suite_build(uint8_t *buf, uint32_t cap, const struct kt_packet_spec *s,
 /* The id in a captured frame of ours, UINT64_MAX if it is not one. */
 uint64_t suite_id(const struct krx_packet *p);
 
+/* Of a frame that is meant to arrive: a card's queue is full at times, and then it is tried for some tenths of a second. */
+uint32_t suite_attempts(void);
 /* Submits n probes now, ids from first; fails the case unless all are taken. */
 void suite_send(uint64_t first, unsigned int n, uint32_t len);
 /* Waits until n completions came (any thread mode), checks that each id from first came once. All sent unless status says else. */
@@ -104,6 +121,10 @@ void suite_check_tx(void); /* submitted = sent + failed + late + cancelled + pen
 void suite_check_rx(void); /* seen = delivered + dropped + passed + lost */
 void suite_rule(struct krx_rule *r, enum krx_op op); /* matches our UDP frames */
 void suite_rules(const struct krx_rule *rules, unsigned int n); /* replaces; fails the case if refused */
+
+/* One thread beside the case; the world is not taken down under it. */
+void suite_thread(void *(*run)(void *));
+void suite_thread_end(void); /* waits for it */
 
 int suite_main(struct suite_engine engine, int argc, char **argv);
 
