@@ -94,6 +94,7 @@ help:
 ## sudo make test-kernel the tests in guests on Debian's kernels (KT_FLAVOURS)
 ## make check            the tests that need no root, quickly
 ## sudo make bench       benchmarks, results in out/bench/
+## sudo make bench-kernel the module's figures, in guests where an instruction takes 1 ns; in out/bench/
 ## make fuzz             fuzz every parser (FUZZ_SECONDS each, default 600)
 ## make install          into DESTDIR, PREFIX
 ## make format lint      clang-format; style and shell checks

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
  * How exactly do probes leave? Launch time less scheduled time of COUNT
- * probes every INTERVAL ns through one engine, over veth. One JSON line.
+ * probes every INTERVAL ns through one engine, over veth, or out of the
+ * interface that is named. One JSON line. Each frame has its number and the time for which it was meant.
  *
- *   launch ENGINE INTERVAL_NS COUNT FIFO_PRIORITY SPIN_NS
+ *   launch ENGINE INTERVAL_NS COUNT FIFO_PRIORITY SPIN_NS [IFNAME]
  */
 #include <inttypes.h>
 
@@ -41,8 +42,8 @@ int main(int argc, char **argv)
 	uint64_t interval, start;
 	unsigned int count, submitted = 0, done = 0;
 
-	if (argc != 6) {
-		fprintf(stderr, "usage: launch ENGINE INTERVAL_NS COUNT FIFO_PRIORITY SPIN_NS\n");
+	if (argc != 6 && argc != 7) {
+		fprintf(stderr, "usage: launch ENGINE INTERVAL_NS COUNT FIFO_PRIORITY SPIN_NS [IFNAME]\n");
 		return 2;
 	}
 	interval = strtoull(argv[2], NULL, 10);
@@ -51,8 +52,9 @@ int main(int argc, char **argv)
 	o.thread = true;
 	o.fifo_priority = atoi(argv[4]);
 	o.spin_ns = strtoull(argv[5], NULL, 10);
-	bench_veth();
-	if (ktrxer_open(&port, "bench0", &po, &err) || ktx_open(&tx, port, &o, &err)) {
+	if (argc < 7)
+		bench_veth();
+	if (ktrxer_open(&port, argc < 7 ? "bench0" : argv[6], &po, &err) || ktx_open(&tx, port, &o, &err)) {
 		fprintf(stderr, "launch: %s\n", err.text);
 		return 1;
 	}
@@ -68,6 +70,7 @@ int main(int argc, char **argv)
 
 			bench_frame(buf, 60, submitted);
 			p.launch_ns = start + submitted++ * interval;
+			memcpy(buf + 22, &p.launch_ns, sizeof(p.launch_ns));
 			ktx_submit(tx, &p, 1);
 		}
 		ktx_wait(tx, 1000000000);

@@ -1,6 +1,6 @@
 # What one does with the project, apart from building it.
 
-.PHONY: deps-build deps-run deps-kernel deps-test deps-bench run test test-kernel guests check bench fuzz install uninstall clean format lint \
+.PHONY: deps-build deps-run deps-kernel deps-test deps-bench run test test-kernel guests check bench bench-kernel fuzz install uninstall clean format lint \
 	tests test-programs benches fuzzers musl cross clang san asan tsan hand-back
 
 deps-build deps-run deps-kernel deps-test deps-bench: deps-%:
@@ -64,6 +64,11 @@ bench: deps-bench
 	@echo "building"
 	@$(MAKE) $(QUIET) benches
 	@bench/run.sh --build $(BUILD); status=$$?; $(MAKE) $(QUIET) hand-back; exit $$status
+
+bench-kernel: deps-kernel
+	@echo "building"
+	@$(MAKE) $(QUIET) benches
+	@bench/kernel.sh --build $(BUILD); status=$$?; $(MAKE) $(QUIET) hand-back; exit $$status
 
 # libFuzzer comes with clang; what is fuzzed is built with it as well.
 fuzz: FUZZ_SECONDS ?= 600
