@@ -142,6 +142,7 @@ struct ktx {
 	struct task_struct *thread; /* this does */
 	bool poked; /* the thread has something to look at */
 	u32 kick; /* grows when a spinning launcher must look again */
+	u32 pauses; /* the last pause for refusals, in REFUSED_PAUSE_NS; 0: none since a probe has ended. The launcher's */
 
 	spinlock_t lock ____cacheline_aligned_in_smp;
 	struct kt_schedule schedule;

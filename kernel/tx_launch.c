@@ -11,9 +11,12 @@
  * softirq comes last, behind the packets of others, and is left to ksoftirqd, an
  * ordinary thread, when there is much to do. HI_SOFTIRQ comes first and (before Linux 6.5) is the only one not left to it.
  *
- * A launcher may not keep a CPU for long: after BUDGET_NS the rest goes back into the schedule for YIELD_NS, or, when
- * that time has been spent on refusals only, a little longer. Nor does it spin for more than a third of the
- * gap between two launches.
+ * A launcher may not keep a CPU for long: after BUDGET_NS the rest goes back into the schedule for YIELD_NS. When that
+ * time has been spent on refusals only, it tries again for REFUSED_BUDGET_NS at a time, with pauses that double from
+ * REFUSED_PAUSE_NS up to REFUSED_PAUSES times: many senders whose device refuses for ever, on one CPU and with a thread of
+ * high priority each, would else leave nothing to the kernel's own threads there, RCU's among them. So an outage is found
+ * to be over no later than after as long again, or 3 ms. Nor does a launcher spin for more than a third of the gap between
+ * two launches.
  */
 #include <linux/cpu.h>
 #include <linux/kthread.h>
@@ -24,7 +27,9 @@
 #define LEAD_NS 2000u
 #define BUDGET_NS 1000000u
 #define YIELD_NS 20000u
+#define REFUSED_BUDGET_NS 100000u
 #define REFUSED_PAUSE_NS 100000u
+#define REFUSED_PAUSES 32u
 /* How long the callers of SUBMIT and FLOOD wait for a stopped queue before they take it as a refusal. */
 #define QUEUE_PATIENCE_NS 100000000u
 
@@ -220,14 +225,12 @@ static u32 settle(struct ktx *tx, struct kt_tx_list *b, struct kt_tx_list *tried
 }
 
 /*
- * Launches b, at at_ns. Returns 0, or from when on the launcher may go on with what has gone
- * back into the schedule. launching is ours.
+ * Launches b, at at_ns, as far as it gets until `end`; what is left goes back into the schedule. Returns whether time is
+ * left; *progress says when a probe has ended. launching is ours.
  */
-static u64 launch(struct ktx *tx, struct kt_tx_list *b, u64 at_ns)
+static bool launch(struct ktx *tx, struct kt_tx_list *b, u64 at_ns, u64 end, bool *progress)
 {
-	u64 now = kt_tx_clock(tx), end = max(now, at_ns) + BUDGET_NS;
 	struct kt_tx_list tried;
-	bool progress = false;
 
 	kt_tx_list_init(&tried);
 	while (b->n) {
@@ -235,21 +238,30 @@ static u64 launch(struct ktx *tx, struct kt_tx_list *b, u64 at_ns)
 
 		spin_lock_bh(&tx->lock);
 		tx->st.batches += locked;
-		settle(tx, b, &tried, false, &progress);
-		now = kt_tx_clock(tx);
-		if (b->n && (now >= end || tx->stop)) {
+		settle(tx, b, &tried, false, progress);
+		if (kt_tx_clock(tx) >= end || tx->stop)
 			put_back(tx, b);
-			spin_unlock_bh(&tx->lock);
-			return now + (progress ? YIELD_NS : REFUSED_PAUSE_NS);
-		}
 		spin_unlock_bh(&tx->lock);
 	}
-	return 0;
+	return kt_tx_clock(tx) < end;
+}
+
+/* From when on the launcher has the CPU again, when its time is up. launching is ours. */
+static u64 rest(struct ktx *tx, bool progress)
+{
+	u64 pause = YIELD_NS;
+
+	if (!progress) {
+		tx->pauses = clamp(2 * tx->pauses, 1u, REFUSED_PAUSES);
+		pause = (u64)tx->pauses * REFUSED_PAUSE_NS;
+	}
+	return kt_tx_clock(tx) + pause;
 }
 
 static void run(struct ktx *tx)
 {
-	u64 at, next = 0, began = kt_tx_clock(tx);
+	u64 at, next = 0, end = 0;
+	bool progress = false;
 	struct kt_tx_list b;
 	u32 kick;
 
@@ -267,16 +279,19 @@ static void run(struct ktx *tx)
 		if (tx->setup.flags & KTX_SETUP_LAUNCH)
 			at = 0; /* the device waits for it */
 		if (spin(tx, at, kick)) {
-			next = launch(tx, &b, at);
+			if (!end)
+				end = max(kt_tx_clock(tx), at) + (tx->pauses ? REFUSED_BUDGET_NS : BUDGET_NS);
+			if (!launch(tx, &b, at, end, &progress))
+				next = rest(tx, progress);
 			spin_lock_bh(&tx->lock);
-			if (!next && kt_tx_clock(tx) - began > BUDGET_NS)
-				next = kt_tx_clock(tx) + YIELD_NS;
 		} else {
 			spin_lock_bh(&tx->lock);
 			put_back(tx, &b);
 		}
 		local_bh_enable();
 	}
+	if (progress)
+		tx->pauses = 0;
 	if (next && tx->schedule.n)
 		arm(tx, max(next, kt_schedule_first(&tx->schedule)->time_ns));
 	tx->launching = false;

@@ -110,7 +110,11 @@ struct ktx_desc {
 	__u32 len; /* of the frame: link header included, FCS not */
 	__u32 flags; /* enum ktx_desc_flag */
 	__u32 max_attempts; /* 0: 1 */
-	__u32 retry_ns; /* pause between attempts; 0: at once */
+	/*
+	 * pause between attempts; 0: at once, but for the CPU that others get: after 1 ms of refusals, attempts come for 100 us at a
+	 * time with pauses that double from 100 us to 3.2 ms, until the device takes a frame again
+	 */
+	__u32 retry_ns;
 	__u32 reserved[3];
 	__u64 reserved2;
 };

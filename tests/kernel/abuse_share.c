@@ -431,6 +431,14 @@ static void t_killed(void)
 
 /* --- Greed --------------------------------------------------------------------------------------- */
 
+static uint64_t own_time(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * A_SECOND + (uint64_t)ts.tv_nsec;
+}
+
 /*
  * Many contexts on one CPU, each with probes that an interface without carrier refuses for ever and at once: whoever
  * else runs on that CPU still gets some of it, and they all end when they are told to.
@@ -438,7 +446,7 @@ static void t_killed(void)
 static void t_greedy(void)
 {
 	struct a_tx many[16];
-	uint64_t end, turns = 0, longest = 0, before;
+	uint64_t end, turns = 0, longest = 0, before, began, own, share;
 	struct ktx_setup s;
 	int r;
 
@@ -455,7 +463,8 @@ static void t_greedy(void)
 		CHECK_EQ(a_tx_submit(&many[k], 0, &r), 16);
 	}
 	on_cpu(0);
-	before = a_now();
+	before = began = a_now();
+	own = own_time();
 	for (end = before + 3 * A_SECOND; before < end; turns++) {
 		uint64_t now;
 
@@ -465,13 +474,14 @@ static void t_greedy(void)
 			longest = now - before;
 		before = now;
 	}
-	printf("# %llu turns beside 16 greedy contexts, the longest wait %llu ms\n", (unsigned long long)turns,
-	       (unsigned long long)longest / 1000000);
+	share = 100 * (own_time() - own) / (a_now() - began);
+	printf("# beside 16 greedy contexts: %llu %% of the CPU, %llu turns, the longest wait %llu ms\n",
+	       (unsigned long long)share, (unsigned long long)turns, (unsigned long long)longest / 1000000);
 	for (uint32_t k = 0; k < 16; k++)
 		a_tx_close(&many[k]);
 	on_cpu(1);
-	/* Whoever keeps a CPU here would keep it for ever. */
-	CHECK(longest < 60 * A_SECOND);
+	/* What real-time throttling leaves to others is 5 %, and to the kernel's own real-time threads, such as RCU's, nothing. */
+	CHECK(share >= 10);
 	a_nothing_left();
 }
 
