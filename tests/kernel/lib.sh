@@ -53,6 +53,8 @@ exit $status' guest "${kt_modules[*]}" "$@" > "$out" 2>&1
 	if [ $status = 0 ] || { [ $status = 1 ] && grep -q '^not ok' "$out"; }; then
 		ok "$f: the guest and its kernel log ($n cases)"
 	else
-		not_ok "$f: the guest and its kernel log" "status $status" "$(grep -v '^ok ' "$out" | tail -n 30)"
+		# A kernel says at the beginning what it complains of, everybody else at the end.
+		not_ok "$f: the guest and its kernel log" "status $status" $'\n'"$(grep '^# kernel: ' "$out" | head -n 40)" \
+			$'\n'"$(grep -vE '^(ok|# kernel:) ' "$out" | tail -n 20)"
 	fi
 }
