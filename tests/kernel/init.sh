@@ -22,8 +22,10 @@ $bb ln -s /proc/self/fd/1 /dev/stdout
 $bb ln -s /proc/self/fd/2 /dev/stderr
 $bb mkdir -p /run/netns /run/ktrxer
 $bb chmod 1777 /tmp /var/tmp /dev/shm
-for n in 1 2 3; do $bb stty -F /dev/ttyS$n raw -echo; done
-echo up > /dev/ttyS2
+# Open for good, as each opening by itself has the driver try out the port and its interrupt again.
+exec 7<> /dev/ttyS1 8<> /dev/ttyS2 9<> /dev/ttyS3
+for n in 7 8 9; do $bb stty raw -echo <&$n; done
+echo up >&8
 
 # shellcheck source=/dev/null
 . /job/env
@@ -37,22 +39,22 @@ sysctl -qw net.core.netdev_max_backlog=30000 net.ipv6.conf.all.accept_dad=0 net.
 
 # Not from the leader of a session: the line must not become its terminal, to be hung up when it ends.
 echo "kt-guest: job starts" > /dev/kmsg
-setsid bash /job/run < /dev/null > /dev/ttyS1 2>&1 &
+setsid bash /job/run < /dev/null >&7 2>&1 7>&- 8>&- 9>&- &
 job=$!
 (
-	read -r _ < /dev/ttyS3
+	read -r _ <&9
 	kill -TERM -- -$job
 ) &
 wait $job
 status=$?
 echo "kt-guest: job ended, $status" > /dev/kmsg
-$bb stty -F /dev/ttyS1 raw # waits until all is out
+$bb stty raw <&7 # waits until all is out
 
 if [ -n "$($bb ls -A /out)" ]; then
 	if ! modprobe virtio_pci || ! modprobe virtio_blk || ! [ -b /dev/vda ] || ! tar -C /out -cf /dev/vda . || ! sync; then
-		echo "cannot bring back what is in /out" > /dev/ttyS2
+		echo "cannot bring back what is in /out" >&8
 	fi
 fi
-echo "exit $status" > /dev/ttyS2
-$bb stty -F /dev/ttyS2 raw
+echo "exit $status" >&8
+$bb stty raw <&8
 $bb poweroff -f

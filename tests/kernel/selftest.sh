@@ -78,6 +78,12 @@ oops 'int3: 0000 [#1]' netif_rx+0x5/0x80 '0f <1f>'
 sed -i '1i [   20.0] BUG: something before' "$T/console"
 same "after another complaint" "$(stale_breakpoint "$T/console")" ""
 
+# Before the job begins there is nothing of ours.
+printf '[    9.1] WARNING: CPU: 1\r\n[    9.2] kt-guest: job starts\r\n[   21.1] veth: link up\r\n' > "$T/console"
+same "a complaint before the job" "$(complaints "$T/console")" ""
+printf '[   21.2] BUG: ours\r\n' >> "$T/console"
+matches "and one after it began" "$(complaints "$T/console")" '^\[   21.2\] BUG: ours'
+
 start=$SECONDS
 guest "$first" --timeout 12 sleep 100
 ends "a time limit" 124 'time ran out after 12 s'
