@@ -63,18 +63,16 @@ void kt_desk_forget(struct kt_desk *d, int client)
 	forget(d, client, ANY_CURSOR);
 }
 
-static struct kt_guest *add_guest(struct kt_desk *d, int client, int wake_sock, u32 cursor)
+/* As many guests fit as there are cursors, so whoever has one finds a place. */
+static void add_guest(struct kt_desk *d, int client, int wake_sock, u32 cursor)
 {
-	struct kt_guest *found = NULL;
+	u32 i = 0;
 
 	pthread_mutex_lock(&d->lock);
-	for (u32 i = 0; i < KT_RING_MAX_CURSORS && !found; i++)
-		if (d->guests[i].client < 0)
-			found = &d->guests[i];
-	if (found)
-		*found = (struct kt_guest){ client, wake_sock, cursor };
+	while (d->guests[i].client >= 0)
+		i++;
+	d->guests[i] = (struct kt_guest){ client, wake_sock, cursor };
 	pthread_mutex_unlock(&d->lock);
-	return found;
 }
 
 static int do_listen(struct kt_desk *d, int client, bool lossless, struct kt_answer *a)
@@ -88,14 +86,15 @@ static int do_listen(struct kt_desk *d, int client, bool lossless, struct kt_ans
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, wake))
 		return -errno;
 	n = kt_rx_join(d->rx, lossless);
-	/* As many guests fit as there are cursors, so a cursor always finds a place. */
-	if (n < 0 || !add_guest(d, client, wake[0], (u32)n)) {
+	if (n < 0) {
 		close(wake[0]);
 		close(wake[1]);
-		snprintf(a->r.text, sizeof(a->r.text), "%u programs listen already; that is all there is room for",
-			 KT_RING_MAX_CURSORS);
-		return -ENOSPC;
+		if (n == -ENOSPC)
+			snprintf(a->r.text, sizeof(a->r.text),
+				 "%u programs listen already; that is all there is room for", KT_RING_MAX_CURSORS);
+		return n;
 	}
+	add_guest(d, client, wake[0], (u32)n);
 	a->r.n = (u32)n;
 	a->r.n_units = d->rx->mem.n_units;
 	a->fds[0] = d->ring_fd;

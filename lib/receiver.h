@@ -114,8 +114,9 @@ void kt_rx_wake(struct krx *rx);
 /* Sets what krx_why() says in this thread, and in others that had no error of their own. Returns -code. */
 __attribute__((format(printf, 3, 4))) int kt_rx_err(struct krx *rx, int code, const char *fmt, ...);
 
-/* A listener joins the ring, wherever that is, or leaves it, pump_lock held. Any thread. */
+/* A listener joins the ring, wherever that is. Any thread, pump_lock not held. Its cursor, or a negative error. */
 int kt_rx_join(struct krx *rx, bool lossless);
+/* It leaves. Any thread, pump_lock held. */
 void kt_rx_leave(struct krx *rx, u32 cursor);
 
 void kt_rx_stats(struct krx *rx, struct krx_stats *stats);
