@@ -24,8 +24,8 @@ int kt_kmod_device(const char *name, struct ktrxer_err *err)
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0 && (errno == ENOENT || errno == ENXIO || errno == ENODEV))
 		return kt_err(err, EOPNOTSUPP,
-			      "the kernel module is not loaded (there is no %s): build it with \"make module\" and "
-			      "load it with \"modprobe ktrxer\"",
+			      "the kernel module is not loaded (there is no %s): \"make module\" builds ktrxer.ko, "
+			      "\"make module-install\" has \"modprobe ktrxer\" find it",
 			      path);
 	if (fd < 0)
 		return kt_err(err, errno, "%s cannot be opened: %s", path, strerror(errno));
