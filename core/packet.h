@@ -23,7 +23,6 @@
 #define KT_TCP_FIN 0x01
 #define KT_TCP_SYN 0x02
 #define KT_TCP_RST 0x04
-#define KT_TCP_PSH 0x08
 #define KT_TCP_ACK 0x10
 
 enum kt_packet_flag {
