@@ -74,6 +74,8 @@ void capture_text(struct capture *cap, struct out *out)
 			  (unsigned long long)l.held, (unsigned long long)st->file_number);
 	}
 	table_end(&t, out, 0);
+	if (s.not_first)
+		out_printf(out, "another hook stands in front of ours: what it drops or changes was not seen\n");
 	for (unsigned int i = 0; i < cap->n_streams; i++)
 		if (cap->stream[i].not_frames)
 			out_printf(out, "%s slices do not start with the link header: %s cannot hold them\n",
@@ -92,6 +94,7 @@ void capture_json(struct capture *cap)
 	for (unsigned int i = 0; i < KT_ARRAY_LEN(counters); i++)
 		json_u64(&j, counters[i].key, counter(&s, i));
 	json_u64(&j, "seen_bytes", s.seen_bytes);
+	json_bool(&j, "not_first", s.not_first);
 	json_u64(&j, "times_down", cap->downs.n);
 	json_array(&j, "listeners");
 	for (unsigned int i = 0; i < cap->n_streams; i++) {
