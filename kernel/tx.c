@@ -72,6 +72,8 @@ static void complete_setup(struct ktx_setup *s)
 {
 	if (!s->n_slots)
 		s->n_slots = s->n_desc;
+	if (!(s->flags & KTX_SETUP_CPU))
+		s->cpu = raw_smp_processor_id();
 	if (s->flags & KTX_SETUP_NO_SPIN)
 		s->spin_ns = 0;
 	else if (!s->spin_ns)

@@ -48,15 +48,25 @@ static void poke_on_cpu(void *arg)
 	poke(arg);
 }
 
-void kt_tx_poke(struct ktx *tx)
+/* The softirq that runs when BH are enabled again is the launcher. */
+static void poke_here(struct ktx *tx)
 {
-	/* The softirq that runs when BH are enabled again is the launcher, on this CPU unless another was asked for. */
-	if (!tx->thread && tx->setup.flags & KTX_SETUP_CPU &&
-	    !smp_call_function_single((int)tx->setup.cpu, poke_on_cpu, tx, 1))
-		return;
 	local_bh_disable();
 	poke(tx);
 	local_bh_enable();
+}
+
+void kt_tx_poke(struct ktx *tx)
+{
+	bool here = tx->thread || get_cpu() == (int)tx->setup.cpu;
+
+	if (here)
+		poke_here(tx);
+	if (!tx->thread)
+		put_cpu();
+	/* Always on the same CPU: from two, what is launched at the same time may overtake. A CPU may go away. */
+	if (!here && smp_call_function_single((int)tx->setup.cpu, poke_on_cpu, tx, 1))
+		poke_here(tx);
 }
 
 /* Hard interrupt, on PREEMPT_RT too. */
@@ -338,8 +348,7 @@ static int make_thread(struct ktx *tx)
 		sched_set_fifo(t);
 		tx->setup.fifo_priority = 50;
 	}
-	if (tx->setup.flags & KTX_SETUP_CPU)
-		kthread_bind(t, tx->setup.cpu);
+	kthread_bind(t, tx->setup.cpu);
 	tx->thread = t;
 	wake_up_process(t);
 	return 0;

@@ -167,7 +167,7 @@ enum ktx_setup_flag {
 	KTX_SETUP_FIFO =
 		1
 		<< 2, /* launch from a SCHED_FIFO thread; set in the answer where the kernel needs that (PREEMPT_RT) */
-	KTX_SETUP_CPU = 1 << 3, /* launch on `cpu` */
+	KTX_SETUP_CPU = 1 << 3, /* launch on `cpu`; else on the one where SETUP was called */
 	KTX_SETUP_QUEUE = 1 << 4, /* transmit on queue `queue`; else what the launching CPU maps to */
 	KTX_SETUP_NO_SPIN = 1 << 5, /* launch from the timer's own interrupt, however late that is */
 	/*
@@ -200,7 +200,7 @@ struct ktx_setup {
 	__u32 slot_bytes; /* multiple of 64, room for the longest frame; at most 65600 */
 	__u32 clock; /* KTRXER_ABI_MONOTONIC or _TAI */
 	__u32 spin_ns; /* how long before a launch the timer fires, to spin until then; 0: the module's default; at most 1 ms */
-	__u32 cpu;
+	__u32 cpu; /* (u) with KTX_SETUP_CPU, else 0; (k) that launches */
 	__u32 queue;
 	__u32 fifo_priority; /* (u) 1 to 99; 0: 50. (k) in force: modules can have 50, or 1 for what is less */
 	__u32 desc_off; /* (k) */

@@ -253,9 +253,6 @@ void suite_tx(const struct ktx_opts *opts)
 
 	if (opts)
 		o = *opts;
-	/* The module launches on the CPU that submits, and what left by two CPUs veth may deliver in any order. */
-	if (!o.cpu && !strcmp(W.engine.name, "kmod"))
-		o.cpu = 1;
 	if (ktx_open(&W.a.tx, W.a.port, &o, &err))
 		TEST_FAIL("ktx_open: %s", err.text);
 }
