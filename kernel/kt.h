@@ -108,6 +108,7 @@ void kt_netdev_unregister(void);
 extern unsigned int kt_spin_ns; /* default spin before a launch */
 extern unsigned int kt_max_pending; /* probes a sender may hold */
 extern unsigned int kt_max_rules;
+extern unsigned int kt_irq_launch; /* launch from the timer's interrupt: 0 never, 1 where that is safe, 2 always */
 
 /* The clocks by their uapi numbers; any context. */
 u64 kt_clock_ns(u32 clock);

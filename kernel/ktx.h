@@ -5,6 +5,7 @@
  *   tx.c         the file: set up, mapped, polled, closed; and what befalls its interface
  *   tx_submit.c  descriptors are read, checked and taken
  *   tx_launch.c  when: schedule, timer, spin; and what becomes of a refusal
+ *   tx_irq.c     launches by the timer's interrupt itself, where the device allows that
  *   tx_xmit.c    how: frames to the driver under the lock of its queue
  *   tx_done.c    completions, in the order in which things happened; cancelling
  *   tx_skb.c     packet buffers
@@ -22,7 +23,7 @@
  * Who owns what: mutex makes SETUP, SUBMIT, EVENTFD and FLOOD one at a time, so
  * `taken` and every free slot are the caller's of SUBMIT. lock (BH disabled) protects the schedule, the probes in it,
  * the completion ring and the counters. A probe that is launching belongs to
- * whoever launches it: the one launcher (`launching`), or the caller of SUBMIT with KTX_SUBMIT_HERE. One that
+ * whoever launches it: the one launcher (`launching`; the timer's interrupt, and behind it what it leaves that to), or the caller of SUBMIT with KTX_SUBMIT_HERE. One that
  * is held is nobody's: only its device can end it.
  *
  * dev is used inside rcu_read_lock_bh() only; the interface's end clears it and waits for a grace period.
@@ -68,6 +69,13 @@ enum kt_tx_outcome {
 	KT_TX_REFUSED, /* reason; the retry policy decides */
 	KT_TX_FATAL, /* reason; no retry can help */
 	KT_TX_LATE,
+};
+
+/* When the timer's own interrupt launches: tx_irq.c. */
+enum kt_tx_irq {
+	KT_IRQ_NEVER = 0,
+	KT_IRQ_OUTSIDE, /* on top of what runs with bottom halves enabled */
+	KT_IRQ_ALWAYS,
 };
 
 /* The probe in a slot. */
@@ -131,6 +139,7 @@ struct ktx {
 	u32 tailroom;
 	u32 min_len; /* a whole link header */
 	bool ether;
+	enum kt_tx_irq by_irq; /* the timer's interrupt launches, where it can */
 	bool recycle; /* the device leaves buffers as they were, so that they can be used again */
 
 	/* mutex */
@@ -142,6 +151,9 @@ struct ktx {
 	struct task_struct *thread; /* this does */
 	bool poked; /* the thread has something to look at */
 	u32 kick; /* grows when a spinning launcher must look again */
+	struct kt_tx_list left; /* what the interrupt has taken and not tried, */
+	struct kt_tx_list left_tried; /* and what it has tried; valid once */
+	bool handed; /* is set, by release */
 	u32 pauses; /* the last pause for refusals, in REFUSED_PAUSE_NS; 0: none since a probe has ended. The launcher's */
 
 	spinlock_t lock ____cacheline_aligned_in_smp;
@@ -289,6 +301,11 @@ static inline enum kt_tx_outcome kt_tx_hand_over(struct kt_tx_call *c, struct sk
 		refcount_set(&s->users, 1);
 	return kt_tx_judge(c, answer);
 }
+/*
+ * As kt_tx_stretch, in a hard interrupt: false, and nothing tried, when there is no device to be had, or somebody has the
+ * queue.
+ */
+bool kt_tx_stretch_irq(struct ktx *tx, struct kt_tx_list *b, struct kt_tx_list *tried, u64 at_ns);
 /* Is the device's queue stopped, so that it is worth waiting for? Any context. */
 bool kt_tx_stopped(struct ktx *tx);
 
@@ -314,6 +331,27 @@ void kt_tx_launch_here(struct ktx *tx, struct kt_tx_list *b);
 bool kt_tx_pause(u32 ns);
 /* Waits while the device's queue is stopped: true when it no longer is. Process context. */
 bool kt_tx_await_queue(struct ktx *tx);
+
+/*
+ * Takes what is due at the schedule's first time into b, if that is no more than spin_ns away; else arms the timer. Returns
+ * that time, or 0. Lock held.
+ */
+u64 kt_tx_take_due(struct ktx *tx, struct kt_tx_list *b, u32 spin_ns);
+/* Spins until shortly before at. False when the schedule has something earlier, or everything ends. Any context. */
+bool kt_tx_spin(struct ktx *tx, u64 at, u32 kick);
+/*
+ * What becomes of those tried: completed, or in b or the schedule again for another attempt, with `here` in b always. Returns
+ * how long to wait before going on with b (here only); sets *progress when any has ended. Lock held; in a hard interrupt only
+ * without refusals.
+ */
+u32 kt_tx_settle(struct ktx *tx, struct kt_tx_list *b, struct kt_tx_list *tried, bool here, bool *progress);
+
+/* --- tx_irq.c ------------------------------------------------------------------- */
+
+/* When may the timer's interrupt launch? Under RTNL, at SETUP. */
+enum kt_tx_irq kt_tx_irq_allowed(const struct ktx *tx, const struct net_device *dev);
+/* The timer's interrupt. True: nothing is left to do, and the timer is armed for what comes next; else the launcher has to look. */
+bool kt_tx_irq_launch(struct ktx *tx);
 
 /* --- tx_done.c ------------------------------------------------------------------ */
 

@@ -20,6 +20,7 @@
 unsigned int kt_spin_ns = 50000;
 unsigned int kt_max_pending = 1u << 16;
 unsigned int kt_max_rules = 1u << 20;
+unsigned int kt_irq_launch = 1;
 
 static int set_spin_ns(const char *val, const struct kernel_param *kp)
 {
@@ -36,9 +37,15 @@ static int set_max_rules(const char *val, const struct kernel_param *kp)
 	return param_set_uint_minmax(val, kp, 1, MAX_RULES);
 }
 
+static int set_irq_launch(const char *val, const struct kernel_param *kp)
+{
+	return param_set_uint_minmax(val, kp, 0, 2);
+}
+
 static const struct kernel_param_ops spin_ns_ops = { .set = set_spin_ns, .get = param_get_uint };
 static const struct kernel_param_ops max_pending_ops = { .set = set_max_pending, .get = param_get_uint };
 static const struct kernel_param_ops max_rules_ops = { .set = set_max_rules, .get = param_get_uint };
+static const struct kernel_param_ops irq_launch_ops = { .set = set_irq_launch, .get = param_get_uint };
 
 module_param_cb(spin_ns, &spin_ns_ops, &kt_spin_ns, 0644);
 MODULE_PARM_DESC(spin_ns, "ns before a launch at which the timer fires, to spin until then; at most 1000000");
@@ -46,6 +53,11 @@ module_param_cb(max_pending, &max_pending_ops, &kt_max_pending, 0644);
 MODULE_PARM_DESC(max_pending, "probes that one sender may hold; at most 1048576");
 module_param_cb(max_rules, &max_rules_ops, &kt_max_rules, 0644);
 MODULE_PARM_DESC(max_rules, "rules of one receiver; at most 4194304");
+
+module_param_cb(irq_launch, &irq_launch_ops, &kt_irq_launch, 0644);
+MODULE_PARM_DESC(
+	irq_launch,
+	"launch from the timer's interrupt: 0 never, 1 where it is known to be safe, 2 wherever it is possible");
 
 u64 kt_clock_ns(u32 clock)
 {

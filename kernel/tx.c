@@ -94,6 +94,7 @@ static int dev_ready(struct kt_ctx *ctx)
 	strscpy(tx->ifname, ctx->dev->name, sizeof(tx->ifname));
 	kt_tx_skb_device(tx, ctx->dev);
 	kt_tx_offers(tx, ctx->dev);
+	tx->by_irq = kt_tx_irq_allowed(tx, ctx->dev);
 	rcu_assign_pointer(tx->dev, ctx->dev);
 	return 0;
 }
@@ -253,7 +254,8 @@ static long do_stats(struct ktx *tx, void __user *arg)
 	s.next_launch_ns = e ? e->time_ns : 0;
 	spin_unlock_bh(&tx->lock);
 	s.size = size;
-	s.flags = tx->thread ? 1 : 0;
+	s.flags = (tx->thread ? KTX_STATS_FIFO : 0u) | (tx->by_irq != KT_IRQ_NEVER ? KTX_STATS_IRQ : 0u) |
+		  (tx->by_irq == KT_IRQ_ALWAYS ? KTX_STATS_IRQ_ALWAYS : 0u);
 	return kt_arg_put(arg, &s, sizeof(s));
 }
 

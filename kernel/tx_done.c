@@ -108,22 +108,13 @@ void kt_tx_back(struct ktx *tx, u32 slot, enum kt_tx_wait what)
 	spin_unlock(&tx->lock);
 }
 
-static void signal(struct eventfd_ctx *e)
-{
-#ifdef HAVE_EVENTFD_SIGNAL_N
-	eventfd_signal(e, 1);
-#else
-	eventfd_signal(e);
-#endif
-}
-
 void kt_tx_publish(struct ktx *tx)
 {
 	kt_store_release(&tx->shared->done, tx->done_end);
 	if (wq_has_sleeper(&tx->wait))
 		wake_up_interruptible_poll(&tx->wait, EPOLLIN | EPOLLRDNORM | EPOLLOUT | EPOLLWRNORM);
 	if (tx->eventfd)
-		signal(tx->eventfd);
+		kt_eventfd_signal(tx->eventfd);
 }
 
 /* Ends the probes of a train from slot on. Lock held. */

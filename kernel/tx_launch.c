@@ -72,7 +72,10 @@ void kt_tx_poke(struct ktx *tx)
 /* Hard interrupt, on PREEMPT_RT too. */
 static enum hrtimer_restart timer_fired(struct hrtimer *timer)
 {
-	poke(container_of(timer, struct ktx, timer));
+	struct ktx *tx = container_of(timer, struct ktx, timer);
+
+	if (!tx->by_irq || !kt_tx_irq_launch(tx))
+		poke(tx);
 	return HRTIMER_NORESTART;
 }
 
@@ -141,20 +144,16 @@ static void put_back(struct ktx *tx, struct kt_tx_list *b)
 }
 
 /* How long before at to be there. Lock held. */
-static u64 spin_before(const struct ktx *tx, u64 at)
+static u64 spin_before(const struct ktx *tx, u64 at, u32 spin_ns)
 {
 	u64 gap = at > tx->target_ns ? at - tx->target_ns : 0;
 
 	if (tx->setup.flags & KTX_SETUP_LAUNCH)
-		return tx->setup.spin_ns; /* nobody spins */
-	return min_t(u64, tx->setup.spin_ns, gap / 3);
+		return spin_ns; /* nobody spins */
+	return min_t(u64, spin_ns, gap / 3);
 }
 
-/*
- * Takes what is due at the schedule's first time into b, if that is within
- * the spin; else arms the timer. Returns that time, or 0. Lock held.
- */
-static u64 take_due(struct ktx *tx, struct kt_tx_list *b)
+u64 kt_tx_take_due(struct ktx *tx, struct kt_tx_list *b, u32 spin_ns)
 {
 	const struct kt_schedule_entry *e;
 	u64 now, at, before;
@@ -166,7 +165,7 @@ static u64 take_due(struct ktx *tx, struct kt_tx_list *b)
 		return 0;
 	now = kt_tx_clock(tx);
 	at = e->time_ns;
-	before = spin_before(tx, at);
+	before = spin_before(tx, at, spin_ns);
 	if (at > now && at - now > before) {
 		arm(tx, at - before);
 		return 0;
@@ -179,8 +178,7 @@ static u64 take_due(struct ktx *tx, struct kt_tx_list *b)
 	return at;
 }
 
-/* Spins until shortly before at. False when the schedule has something earlier, or everything ends. */
-static bool spin(struct ktx *tx, u64 at, u32 kick)
+bool kt_tx_spin(struct ktx *tx, u64 at, u32 kick)
 {
 	while (kt_tx_clock(tx) + LEAD_NS < at) {
 		if (READ_ONCE(tx->kick) != kick)
@@ -208,11 +206,7 @@ static void try_again(struct ktx *tx, struct kt_tx_list *b, u32 slot, bool here)
 	kt_schedule_add(&tx->schedule, slot, p->due_ns);
 }
 
-/*
- * What becomes of those tried. Returns how long to wait before going on with b
- * (here only), in *progress whether any of them has ended. Lock held.
- */
-static u32 settle(struct ktx *tx, struct kt_tx_list *b, struct kt_tx_list *tried, bool here, bool *progress)
+u32 kt_tx_settle(struct ktx *tx, struct kt_tx_list *b, struct kt_tx_list *tried, bool here, bool *progress)
 {
 	u32 slot, pause = 0;
 
@@ -248,7 +242,7 @@ static bool launch(struct ktx *tx, struct kt_tx_list *b, u64 at_ns, u64 end, boo
 
 		spin_lock_bh(&tx->lock);
 		tx->st.batches += locked;
-		settle(tx, b, &tried, false, progress);
+		kt_tx_settle(tx, b, &tried, false, progress);
 		if (kt_tx_clock(tx) >= end || tx->stop)
 			put_back(tx, b);
 		spin_unlock_bh(&tx->lock);
@@ -268,6 +262,14 @@ static u64 rest(struct ktx *tx, bool progress)
 	return kt_tx_clock(tx) + pause;
 }
 
+/* What the timer's interrupt could not finish. Lock held. */
+static void take_over(struct ktx *tx, bool *progress)
+{
+	tx->handed = false;
+	kt_tx_settle(tx, &tx->left, &tx->left_tried, false, progress);
+	put_back(tx, &tx->left);
+}
+
 static void run(struct ktx *tx)
 {
 	u64 at, next = 0, end = 0;
@@ -278,17 +280,19 @@ static void run(struct ktx *tx)
 	kt_tx_list_init(&b);
 	spin_lock_bh(&tx->lock);
 	/* One at a time: whoever is at it looks at the schedule again before it ends. */
-	if (tx->launching)
+	if (tx->launching && !kt_load_acquire(&tx->handed))
 		goto out;
+	if (tx->launching)
+		take_over(tx, &progress);
 	tx->launching = true;
-	while (!next && (at = take_due(tx, &b))) {
+	while (!next && (at = kt_tx_take_due(tx, &b, tx->setup.spin_ns))) {
 		kick = tx->kick;
 		/* The packets of others would otherwise be received on top of a thread that spins. */
 		local_bh_disable();
 		spin_unlock_bh(&tx->lock);
 		if (tx->setup.flags & KTX_SETUP_LAUNCH)
 			at = 0; /* the device waits for it */
-		if (spin(tx, at, kick)) {
+		if (kt_tx_spin(tx, at, kick)) {
 			if (!end)
 				end = max(kt_tx_clock(tx), at) + (tx->pauses ? REFUSED_BUDGET_NS : BUDGET_NS);
 			if (!launch(tx, &b, at, end, &progress))
@@ -456,7 +460,7 @@ void kt_tx_launch_here(struct ktx *tx, struct kt_tx_list *b)
 
 		spin_lock_bh(&tx->lock);
 		tx->st.batches += locked;
-		pause = settle(tx, b, &tried, true, &progress);
+		pause = kt_tx_settle(tx, b, &tried, true, &progress);
 		if (turned_away && b->n == left)
 			fail_behind(tx, b);
 		spin_unlock_bh(&tx->lock);

@@ -33,31 +33,31 @@ static bool is_up(const struct net_device *dev)
 	return netif_running(dev) && netif_carrier_ok(dev) && netif_device_present(dev);
 }
 
-bool kt_tx_enter(struct ktx *tx, struct kt_tx_call *c)
+/* What a call is to know; false with the reason when there is nobody to call. On one CPU, in an RCU read-side section. */
+static bool get_ready(struct ktx *tx, struct kt_tx_call *c)
 {
-	rcu_read_lock_bh();
-	c->dev = rcu_dereference_bh(tx->dev);
-	if (!c->dev) {
-		c->reason = ENODEV;
-		goto err;
-	}
-	if (!is_up(c->dev)) {
-		c->reason = ENETDOWN;
-		goto err;
-	}
-	dev_xmit_recursion_inc();
+	c->dev = rcu_dereference_check(tx->dev, rcu_read_lock_bh_held() || rcu_read_lock_held());
+	c->reason = !c->dev ? ENODEV : !is_up(c->dev) ? ENETDOWN : 0;
+	if (c->reason)
+		return false;
 	c->queue = choose_queue(tx, c->dev);
 	c->txq = netdev_get_tx_queue(c->dev, c->queue);
 	c->tap = tx->setup.flags & KTX_SETUP_TAP && dev_nit_active(c->dev);
 	c->keep = tx->recycle && !c->tap;
 	c->max_len = READ_ONCE(c->dev->mtu) + c->dev->hard_header_len;
-	c->reason = 0;
+	return true;
+}
+
+bool kt_tx_enter(struct ktx *tx, struct kt_tx_call *c)
+{
+	rcu_read_lock_bh();
+	if (!get_ready(tx, c)) {
+		rcu_read_unlock_bh();
+		return false;
+	}
+	dev_xmit_recursion_inc();
 	HARD_TX_LOCK(c->dev, c->txq, smp_processor_id());
 	return true;
-
-err:
-	rcu_read_unlock_bh();
-	return false;
 }
 
 void kt_tx_leave(struct kt_tx_call *c)
@@ -267,6 +267,12 @@ static void try_all(struct ktx *tx, struct kt_tx_call *c, struct kt_tx_list *b, 
 		refuse(tx, b, tried, KT_TX_REFUSED, reason);
 }
 
+static void await(struct ktx *tx, struct kt_tx_call *c, u64 at_ns)
+{
+	while ((c->now = kt_tx_clock(tx)) < at_ns)
+		cpu_relax();
+}
+
 bool kt_tx_stretch(struct ktx *tx, struct kt_tx_list *b, struct kt_tx_list *tried, u64 at_ns, bool *stopped)
 {
 	struct kt_tx_call c;
@@ -283,9 +289,26 @@ bool kt_tx_stretch(struct ktx *tx, struct kt_tx_list *b, struct kt_tx_list *trie
 			refuse(tx, b, tried, KT_TX_REFUSED, c.reason);
 		return false;
 	}
-	while ((c.now = kt_tx_clock(tx)) < at_ns)
-		cpu_relax();
+	await(tx, &c, at_ns);
 	try_all(tx, &c, b, tried, stopped);
 	kt_tx_leave(&c);
 	return true;
+}
+
+bool kt_tx_stretch_irq(struct ktx *tx, struct kt_tx_list *b, struct kt_tx_list *tried, u64 at_ns)
+{
+	struct kt_tx_call c;
+	bool ready;
+
+	rcu_read_lock();
+	ready = get_ready(tx, &c) && HARD_TX_TRYLOCK(c.dev, c.txq);
+	if (ready) {
+		dev_xmit_recursion_inc();
+		await(tx, &c, at_ns);
+		try_all(tx, &c, b, tried, NULL);
+		dev_xmit_recursion_dec();
+		HARD_TX_UNLOCK(c.dev, c.txq);
+	}
+	rcu_read_unlock();
+	return ready;
 }

@@ -250,7 +250,7 @@ struct ktx_cancel {
 /* KTX_IOC_STATS. submitted = sent + failed + late + cancelled + pending, whenever one looks. All (k). */
 struct ktx_stats_abi {
 	__u32 size;
-	__u32 flags; /* bit 0: the launching thread is SCHED_FIFO */
+	__u32 flags; /* enum ktx_stats_flag */
 	__u64 submitted;
 	__u64 sent;
 	__u64 failed;
@@ -263,6 +263,21 @@ struct ktx_stats_abi {
 	__u64 refused; /* descriptors and indices that were wrong */
 	__u64 early; /* launches before their time, but for those that the NIC was given ahead: always 0 */
 	__u64 next_launch_ns; /* of the first probe that waits; 0: none */
+	__u64 irq_batches; /* of batches, those by the timer's own interrupt */
+};
+
+enum ktx_stats_flag {
+	KTX_STATS_FIFO = 1 << 0, /* a SCHED_FIFO thread launches */
+	/*
+	 * The timer's own interrupt launches, where nobody has the queue just then. With Ethernet hardware, unless PREEMPT_RT, the
+	 * module's parameter irq_launch, or one of TAP, ZEROCOPY, FIFO, STAMPS and LAUNCH forbids it.
+	 */
+	KTX_STATS_IRQ = 1 << 1,
+	/*
+	 * Also in the middle of what other traffic has the CPU do, which would delay launches by milliseconds. With drivers that are
+	 * known to allow it, or the parameter.
+	 */
+	KTX_STATS_IRQ_ALWAYS = 1 << 2,
 };
 
 /* KTX_IOC_EVENTFD: fd is signalled for completions; -1: no more. */

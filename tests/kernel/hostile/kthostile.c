@@ -31,6 +31,7 @@
  *            launching: 1 if switched on; launched: frames by time; past: of them, given too late; lead: the least ns that one was
  *            given ahead; waiting: frames that it has not launched yet
  */
+#include <linux/device.h>
 #include <linux/etherdevice.h>
 #include <linux/ethtool.h>
 #include <linux/hrtimer.h>
@@ -49,6 +50,7 @@
 #define MAX_WORDS 64
 
 static struct workqueue_struct *leaving;
+static struct device *hardware; /* that there is none of: as what has a parent, devices are called in interrupts, too */
 
 #define NUMBER_AT 42
 #define MAX_NUMBERS (1u << 24)
@@ -172,13 +174,22 @@ static void announce(const struct hostile *h, struct sk_buff *skb)
 	skb_tx_timestamp(skb);
 }
 
+/* At once where that may be, so that frames end in the order in which they came. */
+static void consume(struct sk_buff *skb)
+{
+	if (in_hardirq())
+		dev_consume_skb_irq(skb);
+	else
+		consume_skb(skb);
+}
+
 static netdev_tx_t take(struct hostile *h, struct sk_buff *skb, int answer)
 {
 	look_at(h, skb);
 	dev_sw_netstats_tx_add(h->dev, 1, skb->len);
 	announce(h, skb);
 	stamp(h, skb);
-	consume_skb(skb);
+	consume(skb);
 	return answer;
 }
 
@@ -284,7 +295,10 @@ static netdev_tx_t hostile_xmit(struct sk_buff *skb, struct net_device *dev)
 	case DROP:
 	case ERROR:
 		h->seen.dropped++;
-		kfree_skb(skb);
+		if (in_hardirq())
+			dev_kfree_skb_irq(skb);
+		else
+			kfree_skb(skb);
 		ret = a == DROP ? NET_XMIT_DROP : -EIO;
 		break;
 	case CN:
@@ -610,6 +624,7 @@ static void setup(struct net_device *dev)
 	dev->hw_features |= NETIF_F_SG;
 	dev->sysfs_groups[0] = &group;
 	eth_hw_addr_random(dev);
+	SET_NETDEV_DEV(dev, hardware);
 	h->dev = dev;
 	spin_lock_init(&h->lock);
 	skb_queue_head_init(&h->held);
@@ -634,9 +649,19 @@ static int __init hostile_module_init(void)
 	leaving = alloc_workqueue("kthostile", 0, 0);
 	if (!leaving)
 		return -ENOMEM;
+	hardware = root_device_register("kthostile");
+	ret = PTR_ERR_OR_ZERO(hardware);
+	if (ret)
+		goto err_hardware;
 	ret = rtnl_link_register(&link_ops);
 	if (ret)
-		destroy_workqueue(leaving);
+		goto err_link;
+	return 0;
+
+err_link:
+	root_device_unregister(hardware);
+err_hardware:
+	destroy_workqueue(leaving);
 	return ret;
 }
 
@@ -644,6 +669,7 @@ static void __exit hostile_module_exit(void)
 {
 	flush_workqueue(leaving);
 	rtnl_link_unregister(&link_ops);
+	root_device_unregister(hardware);
 	destroy_workqueue(leaving);
 }
 
