@@ -2,7 +2,6 @@
 /* Rules: every kind of match, priorities, replacement under traffic, refusals. */
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 
 #include "core/ring.h"
 #include "suite.h"
@@ -265,15 +264,8 @@ static uint32_t flood_over;
 static void *flood(void *arg)
 {
 	KTRXER_OPTS(ktx_flood_opts, o);
-	cpu_set_t here;
 
-	/*
-	 * veth leaves a frame to the CPU that sent it, to be received when it finds the time. A sender that moves
-	 * to another CPU can be overtaken there by itself, whatever it sends with.
-	 */
-	CPU_ZERO(&here);
-	CPU_SET((size_t)sched_getcpu(), &here);
-	pthread_setaffinity_np(pthread_self(), sizeof(here), &here);
+	suite_stay();
 	o.count = 30000;
 	o.max_frame = 128;
 	o.rate_num = 30000;

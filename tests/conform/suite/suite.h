@@ -106,6 +106,12 @@ uint64_t suite_id(const struct krx_packet *p);
 uint32_t suite_attempts(void);
 /* Submits n probes now, ids from first; fails the case unless all are taken. */
 void suite_send(uint64_t first, unsigned int n, uint32_t len);
+/*
+ * This thread stays on the CPU where it is, or may move again. veth leaves a frame to the CPU that sent it, to be received when it
+ * finds the time. A sender that moves to another CPU can be overtaken there by itself, whatever it sends with.
+ */
+void suite_stay(void);
+void suite_move(void);
 /* Waits until n completions came (any thread mode), checks that each id from first came once. All sent unless status says else. */
 void suite_complete(uint64_t first, unsigned int n, enum ktx_status status);
 /* One of our frames from l within the time; false if none came. */

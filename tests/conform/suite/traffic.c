@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <sys/socket.h>
 
 #include "lib/mem.h"
@@ -62,6 +64,23 @@ uint64_t suite_id(const struct krx_packet *p)
 		if (kt_get_be64(p->data + off) == MAGIC)
 			return kt_get_be64(p->data + off + 8);
 	return UINT64_MAX;
+}
+
+static cpu_set_t anywhere;
+
+void suite_stay(void)
+{
+	cpu_set_t here;
+
+	pthread_getaffinity_np(pthread_self(), sizeof(anywhere), &anywhere);
+	CPU_ZERO(&here);
+	CPU_SET((size_t)sched_getcpu(), &here);
+	pthread_setaffinity_np(pthread_self(), sizeof(here), &here);
+}
+
+void suite_move(void)
+{
+	pthread_setaffinity_np(pthread_self(), sizeof(anywhere), &anywhere);
 }
 
 uint32_t suite_attempts(void)
