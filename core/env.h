@@ -53,6 +53,7 @@ typedef int64_t s64;
 
 #define KT_LIKELY(x) __builtin_expect(!!(x), 1)
 #define KT_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define KT_NOINLINE __attribute__((__noinline__))
 #define KT_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 #define KT_ALIGN_UP(v, a) (((v) + ((a)-1)) & ~((__typeof__(v))(a)-1))
 

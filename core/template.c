@@ -146,10 +146,10 @@ static inline u64 fill_transport(const struct kt_template *t, u64 h, u16 port, u
 	if (t->series.kind == KT_SERIES_ICMP) {
 		first = kt_be32((u32)kt_series_icmp_id(h) << 16 | (u16)seq);
 		memcpy(l4 + 4, &first, 4);
-		return first + fill_payload(t, seq, now_ns, l4 + 8);
+	} else {
+		first = kt_be32((u32)kt_series_sport(&t->series, h) << 16 | port);
+		memcpy(l4, &first, 4);
 	}
-	first = kt_be32((u32)kt_series_sport(&t->series, h) << 16 | port);
-	memcpy(l4, &first, 4);
 	if (t->series.kind == KT_SERIES_SYN) {
 		second = kt_be32(kt_series_tcp_seq(h, (u16)seq));
 		memcpy(l4 + 4, &second, 4);
@@ -179,21 +179,24 @@ static inline bool is_last(const struct kt_template *t, const u8 *target)
 	return t->has_last && !(t->version == 4 ? memcmp(t->target, target, 4) : memcmp(t->target, target, 16));
 }
 
-static inline u64 hash_of(struct kt_template *t, const u8 *target, u16 port, u64 seq)
+/* Apart from what is done for every probe, which has no need of the room on the stack that this takes. */
+static KT_NOINLINE u64 hash_anew(struct kt_template *t, const u8 *target, u16 port, u64 seq)
 {
 	if (KT_UNLIKELY(port != t->port)) {
 		t->port = port;
 		t->hash = kt_series_hash_start(&t->series, t->version, t->src, port);
-		t->has_last = false;
 	}
-	if (is_last(t, target))
-		return t->last;
 	t->last = kt_series_hash_end(t->hash, &t->series, t->version, t->src, target, (u16)seq);
 	memcpy(t->target, target, t->version == 4 ? 4 : 16);
 	t->has_last = t->series.kind != KT_SERIES_SYN; /* there it is of seq, too */
 	if (t->series.payload_bytes >= KT_SERIES_SEQ_PAYLOAD)
 		t->mac = kt_series_mac_start(&t->series, t->last);
 	return t->last;
+}
+
+static inline u64 hash_of(struct kt_template *t, const u8 *target, u16 port, u64 seq)
+{
+	return port == t->port && is_last(t, target) ? t->last : hash_anew(t, target, port, seq);
 }
 
 u32 kt_template_refill(struct kt_template *t, const u8 *target, u16 port, u64 seq, u64 now_ns, u8 *buf)
