@@ -32,6 +32,7 @@
 #define KT_KTX_H
 
 #include <linux/hrtimer.h>
+#include <linux/if_vlan.h>
 #include <linux/interrupt.h>
 #include <linux/mutex.h>
 #include <linux/netdevice.h>
@@ -144,6 +145,7 @@ struct ktx {
 
 	/* mutex */
 	u32 taken;
+	struct flood *flood; /* what the next call of FLOOD goes on with, or NULL; tx_flood.c */
 
 	/* launching */
 	struct hrtimer timer; /* HARD: only wakes what follows */
@@ -218,11 +220,34 @@ void kt_tx_skb_device(struct ktx *tx, const struct net_device *dev);
 u64 kt_tx_skb_bytes(const struct ktx *tx, u32 bytes);
 /* A buffer with room for len bytes, or NULL. old, which may be NULL, is used again where nobody else has it, else given up. */
 struct sk_buff *kt_tx_skb_get(const struct ktx *tx, struct sk_buff *old, u32 len, gfp_t gfp);
+/* Ours alone, as it was when we made it? Pairs with the driver's release of its reference: what it did before is over. */
+static inline bool kt_tx_skb_is_ours(const struct sk_buff *skb)
+{
+	return kt_load_acquire(&skb->users.refs.counter) == 1 && !skb_cloned(skb) && !skb_is_nonlinear(skb);
+}
+
+/* Undoes what a driver may have left in a buffer that it was allowed to read only. */
+static inline void kt_tx_skb_clean(struct sk_buff *skb)
+{
+	skb_orphan(skb);
+	skb_ext_reset(skb);
+	nf_reset_ct(skb);
+	skb->ip_summed = CHECKSUM_NONE;
+	__vlan_hwaccel_clear_tag(skb);
+	skb_shinfo(skb)->tx_flags = 0;
+}
+
 /*
  * For much the same frame of len bytes again: true when skb, which the driver has had, is ours alone and has it where it was.
  * Else kt_tx_skb_get.
  */
-bool kt_tx_skb_again(const struct ktx *tx, struct sk_buff *skb, u32 len);
+static inline bool kt_tx_skb_again(const struct ktx *tx, struct sk_buff *skb, u32 len)
+{
+	if (!kt_tx_skb_is_ours(skb) || skb->data != skb->head + tx->headroom || skb->len != len)
+		return false;
+	kt_tx_skb_clean(skb);
+	return true;
+}
 /* The headers' places, once the frame is in. Returns the bytes of VLAN tags. */
 u32 kt_tx_skb_headers(const struct ktx *tx, struct sk_buff *skb);
 /*
@@ -367,8 +392,13 @@ void kt_tx_publish(struct ktx *tx);
 void kt_tx_fail_all(struct ktx *tx, u16 reason);
 /* Process context. Returns how many. */
 u32 kt_tx_cancel(struct ktx *tx, bool all, u64 id);
-/* Completions that there is room for, by what the user says to have read. Lock held. */
-u32 kt_tx_room(struct ktx *tx, u32 taken);
+/*
+ * Completions that there is room for, by what the user says to have read, beside those of probes that have not ended.
+ * Lock held. Who holds the mutex too is the only one who can use it up.
+ */
+u32 kt_tx_room(struct ktx *tx);
+/* The same, without the lock. */
+u32 kt_tx_find_room(struct ktx *tx);
 
 /* --- tx_submit.c, tx_flood.c ------------------------------------------------------- */
 
@@ -376,5 +406,7 @@ u32 kt_tx_room(struct ktx *tx, u32 taken);
 int kt_tx_submit(struct ktx *tx, struct ktx_submit *s);
 /* Mutex held. 0, or why it ended before its end; what was done is in *a either way. */
 int kt_tx_flood(struct ktx *tx, struct ktx_flood_abi *a);
+/* Frees what a flood that may go on has kept. Mutex held, or the file closes. */
+void kt_tx_flood_end(struct ktx *tx);
 
 #endif

@@ -135,6 +135,7 @@ static int get_memory(struct ktx *tx)
 
 static void put_memory(struct ktx *tx)
 {
+	kt_tx_flood_end(tx);
 	kt_tx_hold_close(tx);
 	for (u32 i = 0; tx->probes && i < tx->setup.n_slots; i++)
 		consume_skb(tx->probes[i].skb);
@@ -360,7 +361,7 @@ static __poll_t poll(struct file *file, poll_table *table)
 	poll_wait(file, &tx->wait, table);
 	spin_lock_bh(&tx->lock);
 	/* In this order: what follows knows the newest done_read. */
-	if (kt_tx_room(tx, kt_load_relaxed(&tx->taken)))
+	if (kt_tx_room(tx))
 		events |= EPOLLOUT | EPOLLWRNORM;
 	if (tx->done_read != tx->done_end)
 		events |= EPOLLIN | EPOLLRDNORM;

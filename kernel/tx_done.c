@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Completions: one for each probe, in the order in which things happened.
- * There is always room: SUBMIT takes no probe for whose completion there is none.
+ * There is always room: SUBMIT takes no probe, and FLOOD makes none, for whose completion there is none.
  */
 #include <linux/eventfd.h>
 #include <linux/poll.h>
@@ -23,7 +23,7 @@ static bool is_read_valid(u32 last, u32 end, u32 read)
 	return end - read <= end - last;
 }
 
-u32 kt_tx_room(struct ktx *tx, u32 taken)
+u32 kt_tx_room(struct ktx *tx)
 {
 	u32 read = kt_load_acquire(&tx->shared->done_read);
 
@@ -31,7 +31,17 @@ u32 kt_tx_room(struct ktx *tx, u32 taken)
 		tx->done_read = read;
 	else
 		tx->st.refused++;
-	return tx->setup.n_desc - (taken - tx->done_read);
+	return tx->setup.n_desc - (tx->done_end - tx->done_read) - (u32)tx->st.pending;
+}
+
+u32 kt_tx_find_room(struct ktx *tx)
+{
+	u32 room;
+
+	spin_lock_bh(&tx->lock);
+	room = kt_tx_room(tx);
+	spin_unlock_bh(&tx->lock);
+	return room;
 }
 
 static void count(struct ktx *tx, const struct kt_tx_probe *p, enum ktx_status_abi status)

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Floods: the probes of a series (core/series.h), made here one after another from a template and
- * launched in batches in the caller's context. No descriptors, no slots, no completions: counters.
+ * launched in batches in the caller's context. No descriptors and no slots: counters, and with KTX_FLOOD_DONE a completion for
+ * each probe. Those of a batch are written together when it has left, and a batch is no larger than the room for them.
  *
  * Where the device leaves buffers as they were, a pool of them serves again and again: a batch takes those that served
  * first, once the driver has let go of them, and else others, so there are as many as the driver holds.
- * In a buffer that was one of our probes before, only what differs is written.
+ * In a buffer that was one of our probes before, only what differs is written. A flood that ends for want of room for
+ * completions leaves its pool to the call that goes on with it.
  */
 #include <linux/math64.h>
 #include <linux/overflow.h>
@@ -16,6 +18,7 @@
 #include "../core/permute.h"
 #include "../core/template.h"
 #include "ktx.h"
+#include "trace.h"
 
 #define POOL 512u
 #define DEFAULT_BATCH 128u
@@ -31,17 +34,32 @@ struct pace {
 	u64 step_rem;
 };
 
+/* The attempts of a frame that has not ended: refusals. */
+struct tries {
+	u64 launch_ns; /* of the last one that got as far as the driver; 0: none did */
+	u64 returned_ns;
+	u32 n;
+	u16 reason; /* of the last */
+};
+
 struct flood {
 	struct ktx *tx;
 	struct ktx_flood_abi a;
 	struct kt_template template;
 	struct kt_permute order;
+	struct kt_charge charge;
 	struct sk_buff *pool[POOL];
+	DECLARE_BITMAP(made, POOL); /* those that, if they are still there, hold a probe of this template */
 	u32 at; /* in the pool: the next frame to be handed over; those of a batch stand together */
 	u64 lap; /* a number whose target is the first */
 	struct pace pace; /* of the next number */
-	u64 due[MAX_BATCH]; /* of the batch's numbers; 0: at once */
-	u32 attempts; /* of the frame that was refused last */
+	u64 due[MAX_BATCH]; /* of the batch's numbers; what leaves at once is due when the batch is made */
+	u64 base; /* the first of them */
+	struct tries tries; /* of the batch's first frame that has not ended */
+	bool tells; /* completions are asked for; then, of the frames handed over together: */
+	u64 clock[MAX_BATCH + 1]; /* before the first call of the driver, and after each */
+	u16 why[MAX_BATCH]; /* errno with which the driver took the frame, until it is told */
+	bool refused; /* the last call took none */
 };
 
 /* first + number, in network order. */
@@ -90,20 +108,23 @@ static void pace_step(struct pace *p, u64 den)
 }
 
 /* Writes the probe with that number into the pool's buffer i. */
-static bool make(struct flood *f, u32 i, u64 number, u64 now)
+static bool make(struct flood *f, u32 i, u64 number)
 {
 	struct sk_buff *skb = f->pool[i];
+	u64 now = f->due[number - f->base];
 	u8 target[16];
 
 	target_of(f, position(f, number), target);
-	if (likely(skb && kt_tx_skb_again(f->tx, skb, f->template.len))) {
+	if (likely(skb && test_bit(i, f->made) && kt_tx_skb_again(f->tx, skb, f->template.len))) {
 		kt_template_refill(&f->template, target, 0, number, now, skb->data);
 		return true;
 	}
+	__clear_bit(i, f->made);
 	skb = kt_tx_skb_get(f->tx, skb, f->template.len, GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	f->pool[i] = skb;
 	if (!skb)
 		return false;
+	__set_bit(i, f->made);
 	kt_template_fill(&f->template, target, 0, number, now, skb_put(skb, f->template.len));
 	/* As kt_tx_skb_headers would find them. */
 	skb->protocol = *(__be16 *)(skb->data + 12);
@@ -111,6 +132,23 @@ static bool make(struct flood *f, u32 i, u64 number, u64 now)
 	skb_set_network_header(skb, (int)f->template.l3);
 	skb_set_transport_header(skb, (int)f->template.l4);
 	return true;
+}
+
+/* When the driver has answered to the i-th of the frames handed over together, and what it complained of. */
+static inline void note_call(struct flood *f, u32 i, struct kt_tx_call *c, enum kt_tx_outcome outcome)
+{
+	struct ktx *tx = f->tx;
+
+	f->clock[i + 1] = kt_tx_clock(tx);
+	if (trace_ktx_launch_enabled())
+		trace_ktx_launch(tx->setup.ifindex, f->a.number + i, f->due[f->a.number + i - f->base], f->clock[i],
+				 1 + (i ? 0 : f->tries.n), f->template.len,
+				 outcome == KT_TX_SENT ? 0 : -(int)c->reason);
+	if (likely(!c->reason))
+		return;
+	f->a.reason = c->reason;
+	f->why[i] = outcome == KT_TX_SENT ? c->reason : 0;
+	c->reason = 0;
 }
 
 /*
@@ -124,6 +162,7 @@ static u32 hand_over_all(struct flood *f, u32 n, bool *stopped, enum kt_tx_outco
 	u32 i = 0;
 
 	*outcome = KT_TX_REFUSED;
+	f->refused = false;
 	if (!kt_tx_enter(tx, &c)) {
 		f->a.reason = c.reason;
 		if (c.reason == ENODEV)
@@ -135,9 +174,9 @@ static u32 hand_over_all(struct flood *f, u32 n, bool *stopped, enum kt_tx_outco
 		*outcome = KT_TX_FATAL;
 		goto out;
 	}
-	c.now = kt_tx_clock(tx);
+	f->clock[0] = kt_tx_clock(tx);
 	if (!f->a.first_ns)
-		f->a.first_ns = c.now;
+		f->a.first_ns = f->clock[0];
 	for (; i < n; i++) {
 		if (netif_xmit_frozen_or_drv_stopped(c.txq)) {
 			if (stopped)
@@ -147,8 +186,12 @@ static u32 hand_over_all(struct flood *f, u32 n, bool *stopped, enum kt_tx_outco
 			break;
 		}
 		*outcome = kt_tx_hand_over(&c, &f->pool[f->at + i], i + 1 < n);
-		if (*outcome != KT_TX_SENT)
+		if (f->tells)
+			note_call(f, i, &c, *outcome);
+		if (*outcome != KT_TX_SENT) {
+			f->refused = true;
 			break;
+		}
 	}
 	f->a.last_ns = kt_tx_clock(tx);
 out:
@@ -158,18 +201,78 @@ out:
 	return i;
 }
 
-/* sent and failed probes, one after another, into the caller's counters and the context's. */
+/* What is shown is what the user was told, unless he scribbles there. */
+static noinline void trace_done(const struct flood *f, const struct ktx_done_abi *told)
+{
+	struct ktx_done_abi d = *told;
+
+	trace_ktx_done(f->tx->setup.ifindex, &d);
+}
+
+/* The completion of the i-th frame that has not ended. Field by field: clearing all of it before costs more than the rest. */
+static inline void tell(const struct flood *f, u32 i, struct ktx_done_abi *to, struct tries t, u8 status)
+{
+	u64 number = f->a.number + i;
+
+	to->id = number;
+	to->scheduled_ns = f->due[number - f->base];
+	to->launch_ns = t.launch_ns;
+	to->returned_ns = t.returned_ns;
+	to->stamp_ns = 0;
+	to->slot = KTX_NO_SLOT;
+	to->len = f->template.len;
+	to->attempts = t.n;
+	to->reason = t.reason;
+	to->status = status;
+	to->stamp_clock = 0;
+	to->flags = to->reserved = 0;
+	if (trace_ktx_done_enabled())
+		trace_done(f, to);
+}
+
+/* Lock held. */
+static void tell_sent(struct flood *f, u32 n)
+{
+	struct ktx *tx = f->tx;
+	struct ktx_done_abi *ring = tx->done;
+	u32 mask = tx->setup.n_desc - 1, end = tx->done_end, refusals = f->tries.n;
+	u16 reason = f->tries.reason;
+
+	for (u32 i = 0; i < n; i++) {
+		if (unlikely(f->why[i])) {
+			reason = f->why[i];
+			f->why[i] = 0;
+		}
+		tell(f, i, &ring[(end + i) & mask],
+		     (struct tries){ .launch_ns = f->clock[i],
+				     .returned_ns = f->clock[i + 1],
+				     .n = refusals + 1,
+				     .reason = reason },
+		     KTX_DONE_SENT);
+		refusals = reason = 0; /* all but the first are sent at once */
+	}
+	tx->done_end = end + n;
+}
+
+/* One that is given up, or, when nothing can help any of them, all that there are. Lock held. */
+static void tell_failed(struct flood *f, u32 n)
+{
+	struct ktx *tx = f->tx;
+	struct tries t = f->tries;
+
+	for (u32 i = 0; i < n; i++) {
+		t.reason = (u16)f->a.reason;
+		tell(f, i, &tx->done[tx->done_end++ & (tx->setup.n_desc - 1)], t, KTX_DONE_FAILED);
+		t = (struct tries){};
+	}
+}
+
+/* sent or failed probes, one after another, into the caller's counters, the context's, and completions. */
 static void count(struct flood *f, u32 sent, u32 failed, u32 retries, bool locked)
 {
 	struct ktx_stats_abi *st = &f->tx->st;
 	u64 bytes = (u64)sent * f->template.len;
 
-	f->a.number += sent + failed;
-	f->a.sent += sent;
-	f->a.failed += failed;
-	f->a.bytes += bytes;
-	f->a.retries += retries;
-	f->at += sent + failed;
 	spin_lock_bh(&f->tx->lock);
 	st->submitted += sent + failed;
 	st->sent += sent;
@@ -177,37 +280,51 @@ static void count(struct flood *f, u32 sent, u32 failed, u32 retries, bool locke
 	st->bytes += bytes;
 	st->retries += retries;
 	st->batches += locked;
+	if (f->tells && sent + failed) {
+		tell_sent(f, sent);
+		tell_failed(f, failed);
+		kt_tx_publish(f->tx);
+	}
 	spin_unlock_bh(&f->tx->lock);
+	f->a.number += sent + failed;
+	f->a.sent += sent;
+	f->a.failed += failed;
+	f->a.bytes += bytes;
+	f->a.retries += retries;
+	f->at += sent + failed;
+	if (sent + failed)
+		f->tries = (struct tries){};
 }
 
 /*
- * The frame that is first now was refused. Is it tried again? What a driver took and dropped is written anew. Returns how
- * many were given up.
+ * The frame that is first now, behind so many that were taken, was refused. Is it tried again? What a driver took and dropped
+ * is written anew. Returns how many were given up.
  */
-static u32 try_again(struct flood *f, u64 now)
+static u32 try_again(struct flood *f, u32 behind)
 {
-	if (++f->attempts < max(f->a.max_attempts, 1u) && make(f, f->at, f->a.number, now)) {
+	if (f->refused) {
+		f->tries.launch_ns = f->clock[behind];
+		f->tries.returned_ns = f->clock[behind + 1];
+	}
+	f->tries.reason = (u16)f->a.reason;
+	if (++f->tries.n < max(f->a.max_attempts, 1u) && make(f, f->at, f->a.number)) {
 		count(f, 0, 0, 1, false);
 		return 0;
 	}
-	f->attempts = 0;
 	count(f, 0, 1, 0, false);
 	return 1;
 }
 
 /* Launches n prepared frames until each has been sent or has failed. 0, -EINTR, or an error that ends everything. */
-static int launch(struct flood *f, u32 n, u64 now)
+static int launch(struct flood *f, u32 n)
 {
 	bool patient = true;
 
-	f->attempts = 0;
 	while (n) {
 		enum kt_tx_outcome outcome;
 		bool stopped = false;
 		u32 sent = hand_over_all(f, n, patient ? &stopped : NULL, &outcome);
 
-		if (sent)
-			f->attempts = 0;
 		n -= sent;
 		count(f, sent, 0, 0, true);
 		if (outcome == KT_TX_FATAL) {
@@ -216,7 +333,7 @@ static int launch(struct flood *f, u32 n, u64 now)
 		}
 		patient = !stopped || kt_tx_await_queue(f->tx);
 		if (n && !stopped)
-			n -= try_again(f, now);
+			n -= try_again(f, sent);
 		cond_resched();
 		if (n && signal_pending(current))
 			return -EINTR;
@@ -241,14 +358,23 @@ static bool await(struct flood *f, u64 ns)
 	}
 }
 
-/* How many to make now: a batch, what is left, and of a paced flood what is due. Their times are in due. */
-static u32 next_batch(struct flood *f, u64 now)
+/*
+ * How many to make now: a batch, what is left, of a paced flood what is due, and no more than there is room to tell of. Their times
+ * are in due.
+ */
+static u32 next_batch(struct flood *f, u32 room)
 {
-	u32 n = (u32)min_t(u64, f->a.rate_batch, f->a.count - f->a.number), i;
+	u32 n = (u32)min_t(u64, min(f->a.rate_batch, room), f->a.count - f->a.number), i;
+	u64 now = kt_tx_clock(f->tx);
 
-	if (!f->a.interval_num)
-		return n;
-	for (i = 0; i < n && (!i || f->pace.ns <= now); i++) {
+	f->base = f->a.number;
+	f->tries = (struct tries){};
+	for (i = 0; i < n; i++) {
+		f->due[i] = now;
+		if (!f->a.interval_num)
+			continue;
+		if (i && f->pace.ns > now)
+			break;
 		f->due[i] = f->pace.ns;
 		pace_step(&f->pace, f->a.interval_den);
 	}
@@ -270,18 +396,20 @@ static void find_buffers(struct flood *f, u32 n)
 
 static int run_batch(struct flood *f)
 {
-	u64 now;
-	u32 n;
+	u32 n, room;
 
 	if (f->a.interval_num && !await(f, f->pace.ns))
 		return -EINTR;
-	now = kt_tx_clock(f->tx);
-	n = next_batch(f, now);
+	/* Behind the wait, so that who comes back with room goes on at the same pace. */
+	room = f->tells ? kt_tx_find_room(f->tx) : MAX_BATCH;
+	if (!room)
+		return -EAGAIN;
+	n = next_batch(f, room);
 	find_buffers(f, n);
 	for (u32 i = 0; i < n; i++)
-		if (!make(f, f->at + i, f->a.number + i, f->due[i] ? f->due[i] : now))
+		if (!make(f, f->at + i, f->a.number + i))
 			return -ENOMEM;
-	return launch(f, n, now);
+	return launch(f, n);
 }
 
 static int run(struct flood *f)
@@ -299,7 +427,9 @@ static int run(struct flood *f)
 
 static int check(const struct ktx_flood_abi *a, const struct ktx *tx)
 {
-	if (a->flags || a->reserved || a->reserved2 || a->permute > 1 || a->rate_batch > MAX_BATCH || !a->n_targets)
+	if (a->flags & ~(u32)KTX_FLOOD_DONE || a->reserved || a->reserved2)
+		return -EINVAL;
+	if (a->permute > 1 || a->rate_batch > MAX_BATCH || !a->n_targets)
 		return -EINVAL;
 	if (a->interval_num && !a->interval_den)
 		return -EINVAL;
@@ -336,40 +466,79 @@ static int prepare(struct flood *f, u8 *frame)
 	return 0;
 }
 
-static void put_pool(struct flood *f)
+static void put(struct flood *f)
 {
+	struct kt_charge charge;
+
+	if (!f)
+		return;
+	charge = f->charge;
 	for (u32 i = 0; i < POOL; i++)
 		consume_skb(f->pool[i]);
+	kvfree(f);
+	kt_charge_drop(&charge);
+}
+
+void kt_tx_flood_end(struct ktx *tx)
+{
+	put(tx->flood);
+	tx->flood = NULL;
+}
+
+/* A new one, or what the call before has left to go on with, where frames have the same length. */
+static struct flood *get(struct ktx *tx, u32 frame_bytes)
+{
+	struct kt_charge charge = {};
+	struct flood *f = tx->flood;
+	int r;
+
+	if (f && f->template.len == frame_bytes) {
+		tx->flood = NULL;
+		f->lap = 0;
+		bitmap_zero(f->made, POOL); /* perhaps by another template */
+		return f;
+	}
+	kt_tx_flood_end(tx);
+	r = kt_charge_add(&charge, sizeof(*f) + KT_TEMPLATE_MAX_FRAME + POOL * kt_tx_skb_bytes(tx, frame_bytes));
+	if (r)
+		return ERR_PTR(r);
+	f = kvzalloc(sizeof(*f), GFP_KERNEL_ACCOUNT);
+	if (!f) {
+		kt_charge_drop(&charge);
+		return ERR_PTR(-ENOMEM);
+	}
+	f->tx = tx;
+	f->charge = charge;
+	return f;
 }
 
 int kt_tx_flood(struct ktx *tx, struct ktx_flood_abi *a)
 {
-	struct kt_charge charge = {};
-	struct flood *f = NULL;
-	u8 *frame = NULL;
+	struct flood *f;
+	u8 *frame;
 	int r = check(a, tx);
 
 	if (r)
 		return r;
-	r = kt_charge_add(&charge, sizeof(*f) + KT_TEMPLATE_MAX_FRAME + POOL * kt_tx_skb_bytes(tx, a->pattern_len));
-	if (r)
-		goto out;
-	f = kvzalloc(sizeof(*f), GFP_KERNEL_ACCOUNT);
+	f = get(tx, a->pattern_len);
+	if (IS_ERR(f))
+		return PTR_ERR(f);
 	frame = kvmalloc(KT_TEMPLATE_MAX_FRAME, GFP_KERNEL_ACCOUNT);
 	r = -ENOMEM;
-	if (!f || !frame)
+	if (!frame)
 		goto out;
-	f->tx = tx;
 	f->a = *a;
+	f->tells = a->flags & KTX_FLOOD_DONE;
 	r = prepare(f, frame);
 	if (r)
 		goto out;
 	r = run(f);
 	*a = f->a;
-	put_pool(f);
 out:
 	kvfree(frame);
-	kvfree(f);
-	kt_charge_drop(&charge);
+	if (r == -EAGAIN)
+		tx->flood = f;
+	else
+		put(f);
 	return r;
 }

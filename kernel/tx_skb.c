@@ -44,29 +44,12 @@ u64 kt_tx_skb_bytes(const struct ktx *tx, u32 bytes)
 	return roundup_pow_of_two(data) + SKB_DATA_ALIGN(sizeof(struct sk_buff));
 }
 
-/* Ours alone, as it was when we made it? Pairs with the driver's release of its reference: what it did before is over. */
-static inline bool is_ours(const struct sk_buff *skb)
-{
-	return kt_load_acquire(&skb->users.refs.counter) == 1 && !skb_cloned(skb) && !skb_is_nonlinear(skb);
-}
-
-/* Undoes what a driver may have left in a buffer that it was allowed to read only. */
-static inline void clean(struct sk_buff *skb)
-{
-	skb_orphan(skb);
-	skb_ext_reset(skb);
-	nf_reset_ct(skb);
-	skb->ip_summed = CHECKSUM_NONE;
-	__vlan_hwaccel_clear_tag(skb);
-	skb_shinfo(skb)->tx_flags = 0;
-}
-
 struct sk_buff *kt_tx_skb_get(const struct ktx *tx, struct sk_buff *old, u32 len, gfp_t gfp)
 {
 	struct sk_buff *skb;
 
-	if (old && is_ours(old) && skb_end_offset(old) >= room_for(tx, len)) {
-		clean(old);
+	if (old && kt_tx_skb_is_ours(old) && skb_end_offset(old) >= room_for(tx, len)) {
+		kt_tx_skb_clean(old);
 		old->data = old->head + tx->headroom;
 		skb_reset_tail_pointer(old);
 		old->len = 0;
@@ -80,14 +63,6 @@ struct sk_buff *kt_tx_skb_get(const struct ktx *tx, struct sk_buff *old, u32 len
 	consume_skb(old);
 	skb_reserve(skb, tx->headroom);
 	return skb;
-}
-
-bool kt_tx_skb_again(const struct ktx *tx, struct sk_buff *skb, u32 len)
-{
-	if (!is_ours(skb) || skb->data != skb->head + tx->headroom || skb->len != len)
-		return false;
-	clean(skb);
-	return true;
 }
 
 /* Network header of an Ethernet frame, behind at most two tags. */

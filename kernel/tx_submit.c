@@ -167,19 +167,9 @@ static bool is_full(const struct chunk *c)
 	return (n >= CHUNK && c->train_first == KT_NO_SLOT) || (c->here && n >= KT_TX_STRETCH);
 }
 
-static u32 find_room(struct ktx *tx)
-{
-	u32 room;
-
-	spin_lock_bh(&tx->lock);
-	room = kt_tx_room(tx, tx->taken);
-	spin_unlock_bh(&tx->lock);
-	return room;
-}
-
 static int take_all(struct ktx *tx, struct chunk *c, u32 n)
 {
-	u32 room = find_room(tx);
+	u32 room = kt_tx_find_room(tx);
 	int r = 0;
 
 	while (n && !r) {
@@ -197,7 +187,7 @@ static int take_all(struct ktx *tx, struct chunk *c, u32 n)
 		if (!is_full(c))
 			continue;
 		commit(tx, c);
-		room = find_room(tx);
+		room = kt_tx_find_room(tx);
 		if (signal_pending(current) && n && c->here)
 			r = -EINTR;
 	}

@@ -82,8 +82,9 @@ struct ktrxer_abi_info {
  * go, and until then the module cannot be unloaded. Copied all the same: what is submitted with KTX_SUBMIT_HERE,
  * a frame in too many pages for a packet buffer, another attempt while the device has pages of the last one.
  *
- * The module takes no more descriptors than completions have room:
- * at any time  taken - done_read <= n.
+ * The module takes no more descriptors, and makes no more probes (KTX_FLOOD_DONE), than completions have room: at any time
+ * done - done_read, and the probes that have none yet, are n at most. Whoever sends by descriptors only has
+ * taken - done_read <= n.
  */
 struct ktx_shared {
 	__u32 submit; /* (u) end of the descriptors */
@@ -133,7 +134,7 @@ struct ktx_done_abi {
 	__u64 launch_ns; /* clock read just before the driver call of the last attempt; 0: none was made */
 	__u64 returned_ns; /* and just after that call */
 	__u64 stamp_ns; /* transmit time on stamp_clock, see KTX_SETUP_STAMPS: HARDWARE the NIC's, REALTIME the driver's; 0: none */
-	__u32 slot;
+	__u32 slot; /* free again; of a flood's probe KTX_NO_SLOT */
 	__u32 len;
 	__u32 attempts;
 	/*
@@ -155,6 +156,8 @@ enum ktx_done_flag {
 	/* Given ahead: the NIC launches it at scheduled_ns, of a retry at that one's time; launch_ns is when the driver got it. */
 	KTX_DONE_LAUNCHED = 1 << 1,
 };
+
+#define KTX_NO_SLOT 0xffffffffu
 
 /* Frames of fewer bytes are copied also with KTX_SETUP_ZEROCOPY: a page given away has its price too. Not measured. */
 #define KTX_ZEROCOPY_MIN 1024
@@ -286,6 +289,18 @@ struct ktrxer_eventfd {
 	__s32 fd;
 };
 
+enum ktx_flood_flag {
+	/*
+	 * Each probe has its completion in the ring, sent or failed, in the order of the numbers, while the flood goes on: id is its number,
+	 * scheduled_ns when it was due, or at once when it was made (which is what its payload says), slot KTX_NO_SLOT; stamps
+	 * and flags it has none. They come by the batch, none of which is larger than the room in the ring is: without any
+	 * (of a paced flood: when the next one is due) the call ends with -EAGAIN, to be repeated when completions have been
+	 * read. A call has its price, so rings of thousands serve floods best. Probes of a batch that had not ended when
+	 * the call did (-EINTR, -ENOMEM) have none: number says that they are still to come.
+	 */
+	KTX_FLOOD_DONE = 1 << 0,
+};
+
 /*
  * KTX_IOC_FLOOD: probes made in the kernel, one after another, each
  * distinct: the probe series of ktrxer.h (enum ktrxer_probe_kind, its key and cookies),
@@ -296,11 +311,11 @@ struct ktrxer_eventfd {
  * rate_batch. 0 when count was reached; -EINTR for a signal; -EMSGSIZE longer than the MTU and -ENODEV interface gone, after
  * the batch under way was counted as failed; -ENOMEM, -ENOBUFS as SETUP. In the structure in every case is what
  * was done. A probe of a paced flood leaves no earlier than at the call's start + its number in the call * interval. Holds up to
- * 512 packet buffers while it runs.
+ * 512 packet buffers while it runs, and from -EAGAIN (KTX_FLOOD_DONE) until the next call or the file's end.
  */
 struct ktx_flood_abi {
 	__u32 size;
-	__u32 flags; /* (u) zero */
+	__u32 flags; /* (u) enum ktx_flood_flag */
 	__u64 pattern; /* (u) pointer to the frame */
 	__u32 pattern_len;
 	__u32 kind; /* (u) enum ktrxer_probe_kind */

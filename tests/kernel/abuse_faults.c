@@ -245,6 +245,7 @@ static int flood_one(void)
 	static const u64 key[2] = { 1, 2 };
 	u8 f[2048];
 	struct ktx_flood_abi a = { .size = sizeof(a),
+				   .flags = KTX_FLOOD_DONE,
 				   .pattern = (uintptr_t)f,
 				   .kind = 1, /* UDP */
 				   .key = { key[0], key[1] },
@@ -263,8 +264,10 @@ static int flood_one(void)
 		return r;
 	a.pattern_len = udp_frame(f, 4000, 5000, 0, 32);
 	r = a_call(tx.fd, KTX_IOC_FLOOD, &a);
+	if (!r && (a.sent != 1 || __atomic_load_n(&tx.shared->done, __ATOMIC_ACQUIRE) != 1))
+		r = -EIO;
 	a_tx_close(&tx);
-	return r ? r : a.sent == 1 ? 0 : -EIO;
+	return r;
 }
 
 static void t_flood(void)

@@ -47,6 +47,7 @@ static void random_call(int fd)
 	if (c->cmd == KRX_IOC_RULES && a->rules.n > 1u << 12)
 		a->rules.n = a->rules.n > 1u << 20 ? a->rules.n : 1u << 12;
 	if (c->cmd == KTX_IOC_FLOOD) { /* not for years */
+		a->flood.flags ^= a_below(2); /* KTX_FLOOD_DONE */
 		a->flood.count = a->flood.number + a->flood.count % 300;
 		a->flood.interval_num %= 1000;
 		a->flood.max_attempts %= 4;

@@ -8,7 +8,7 @@ set -u
 frames=${KT_HOSTILE_FRAMES:-1000000}
 for f in $KT_FLAVOURS; do
 	module "$f" tests/kernel/hostile
-	in_guest "$f" --timeout 480 -- env KT_HOSTILE_FRAMES="$frames" bash tests/kernel/each.sh hostile ontime
+	in_guest "$f" --timeout 480 -- env KT_HOSTILE_FRAMES="$frames" bash tests/kernel/each.sh hostile hostile_flood ontime
 	frames=100000
 done
 done_testing
