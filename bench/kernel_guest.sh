@@ -44,7 +44,7 @@ trains() {
 	address "$dev"
 	for bytes in 70 1470; do
 		"$bench/train" "$dev" $bytes "$n" "$rounds" udp raw packet bypass engine:packet engine:kmod engine:xdp \
-			"flood:$flood:kmod" "template:$flood" "flood:$flood:packet" || exit 1
+			"flood:$flood:kmod" "template:$flood" "template-done:$flood" "flood:$flood:packet" || exit 1
 		pktgen "$dev" $bytes pktgen 1 0 "$flood"
 		pktgen "$dev" $bytes pktgen-burst 32 0 "$flood"
 		pktgen "$dev" $bytes pktgen-clone 32 1000 "$flood"

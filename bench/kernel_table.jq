@@ -32,6 +32,6 @@ def seen($row): if $row.guest == "dummy" then "" elif $row.mark == null then "-"
   ([$rows[] | select(.way == "engine:kmod")] | first | select(.) |
 	"  launch: UDP takes \(aim(way($rows; "udp"); .train_ns; 10)), raw \(aim(way($rows; "raw"); .train_ns; 10)), " +
 	"bypass \(aim(way($rows; "bypass"); .train_ns; 6))"),
-  ($rows[] | select(.way | test("^(flood:.*:kmod|template:.*)$")) |
+  ($rows[] | select(.way | test("^(flood:.*:kmod|template(-done)?:.*)$")) |
 	"  \(.way): pktgen takes \(aim(way($rows; "pktgen"); .all_ns; 2)); the limit, its bursts of one packet, " +
 	"\(way($rows; "pktgen-burst") / .all_ns | fix(2))")

@@ -11,9 +11,11 @@
 
 #define BENCH_MARK_OFF 42
 #define BENCH_MARK 0x6b54524eu
-/* The module's own probes have no mark, but their number in network order, behind 8 bytes of proof; they go to this port. */
+/* The module's own probes have no mark, but their number in network order, behind 8 bytes of proof; they go to these ports. */
 #define BENCH_TEMPLATE_PORT 4711
+#define BENCH_TEMPLATE_DONE_PORT 4712
 #define BENCH_TEMPLATE_WAY 1000000 /* and their length */
+#define BENCH_TEMPLATE_DONE_WAY 2000000
 
 struct bench_mark {
 	uint32_t magic;

@@ -5,12 +5,13 @@
  * library. One JSON line a way, medians over ROUNDS trains.
  *
  *   train IFNAME BYTES N ROUNDS WAY...
- *   WAY: udp, raw, packet, bypass (AF_PACKET past the queueing discipline), engine:NAME, flood:COUNT:NAME, or template:COUNT
+ *   WAY: udp, raw, packet, bypass (AF_PACKET past the queueing discipline), engine:NAME, flood:COUNT:NAME, template:COUNT,
+ *        or template-done:COUNT
  *
  * all_ns: from before the first call to after the last one, each frame made in between. train_ns (engines):
  * frames were submitted before; from the first launch to the return of the last driver call, as the wire sees it.
  * flood: not trains, but COUNT frames by ktx_flood, a completion each. template: COUNT probes to one target, made
- * and counted by the module.
+ * and counted by the module. template-done: so, and a completion for each, which are all read: each once, in order.
  * The interface has an IPv4 address, and 10.9.0.2 is reached through it. Frames carry a mark, for bench/witness.
  */
 #include <arpa/inet.h>
@@ -25,18 +26,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "bench/mark.h"
 #include "core/packet.h"
+#include "core/ring.h"
 #include "include/ktrxer.h"
 #include "include/uapi/ktrxer.h"
 
 #define MAX_TRAIN 4096
 #define MAX_ROUNDS 1000
 #define TARGET "10.9.0.2"
+#define FLOOD_RING 16384 /* completions between two calls */
 #define MS 1000000ull
 
 static const char *ifname;
@@ -263,30 +267,90 @@ static void run_flood(const char *name)
 	ktrxer_close(port);
 }
 
-static void run_template(uint64_t n)
+/* A flood by the module's template, and where its completions come if it has any. */
+struct template_flood {
+	int fd;
+	uint64_t n;
+	struct ktx_setup s;
+	unsigned char *map;
+	uint64_t read;
+};
+
+static void open_template(struct template_flood *t, bool done)
 {
-	struct ktx_setup s = { .size = sizeof(s), .abi = KTRXER_ABI, .n_desc = 1, .slot_bytes = 2048 };
+	t->fd = must(open("/dev/" KTX_DEVICE, O_RDWR | O_CLOEXEC), "/dev/" KTX_DEVICE);
+	t->s = (struct ktx_setup){ .size = sizeof(t->s), .abi = KTRXER_ABI, .n_slots = 1, .slot_bytes = 2048 };
+	t->s.ifindex = if_nametoindex(ifname);
+	t->s.n_desc = done ? FLOOD_RING : 1;
+	must(ioctl(t->fd, KTX_IOC_SETUP, &t->s), "KTX_IOC_SETUP");
+	t->map = mmap(NULL, t->s.map_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, t->fd, 0);
+	must(t->map == MAP_FAILED ? -1 : 0, "mmap");
+}
+
+/* What completions there are: of each probe once, in order. */
+static void read_done(struct template_flood *t)
+{
+	const struct ktx_done_abi *ring = (const void *)(t->map + t->s.done_off);
+	struct ktx_shared *shared = (void *)t->map;
+	uint32_t end = kt_load_acquire(&shared->done), mask = t->s.n_desc - 1, len = bytes;
+	uint64_t at = t->read, not_sent = 0;
+
+	for (; (uint32_t)at != end; at++) {
+		const struct ktx_done_abi *d = &ring[at & mask];
+
+		if (d->id != at || d->slot != KTX_NO_SLOT || d->len != len || d->returned_ns < d->launch_ns) {
+			fprintf(stderr, "train: wrong completion where that of probe %llu should be\n",
+				(unsigned long long)at);
+			exit(1);
+		}
+		not_sent += d->status != KTX_DONE_SENT;
+	}
+	t->read = at;
+	failed += not_sent;
+	kt_store_release(&shared->done_read, end);
+}
+
+static void flood_template(struct template_flood *t, struct ktx_flood_abi *a)
+{
+	while (ioctl(t->fd, KTX_IOC_FLOOD, a)) {
+		must(errno == EAGAIN && a->flags ? 0 : -1, "KTX_IOC_FLOOD");
+		read_done(t);
+	}
+	if (!a->flags) {
+		failed = t->n - a->sent;
+		return;
+	}
+	read_done(t);
+	if (t->read == t->n && failed == t->n - a->sent)
+		return;
+	fprintf(stderr, "train: %llu completions of %llu probes\n", (unsigned long long)t->read,
+		(unsigned long long)t->n);
+	exit(1);
+}
+
+static void run_template(uint64_t n, bool done)
+{
 	struct ktx_flood_abi a = { .size = sizeof(a), .pattern = (uintptr_t)frame, .pattern_len = bytes };
-	int fd = must(open("/dev/" KTX_DEVICE, O_RDWR | O_CLOEXEC), "/dev/" KTX_DEVICE);
+	struct template_flood t = { .n = n };
 	uint64_t start;
 
-	s.ifindex = if_nametoindex(ifname);
-	must(ioctl(fd, KTX_IOC_SETUP, &s), "KTX_IOC_SETUP");
+	open_template(&t, done);
+	a.flags = done ? KTX_FLOOD_DONE : 0;
 	a.kind = KTRXER_PROBE_UDP;
 	a.payload_bytes = bytes - 42;
 	a.sport_lo = 1000;
 	a.sport_hi = 1999;
-	a.dport = BENCH_TEMPLATE_PORT;
+	a.dport = done ? BENCH_TEMPLATE_DONE_PORT : BENCH_TEMPLATE_PORT;
 	memcpy(a.first_target, frame + 30, 4);
 	a.n_targets = 1;
 	a.count = n;
 	start = now();
-	must(ioctl(fd, KTX_IOC_FLOOD, &a), "KTX_IOC_FLOOD");
+	flood_template(&t, &a);
 	start = now() - start;
-	failed = n - a.sent;
 	for (unsigned int r = 0; r < rounds; r++)
 		all[r] = start * n_train / n;
-	close(fd);
+	munmap(t.map, t.s.map_bytes);
+	close(t.fd);
 }
 
 static int ascending(const void *a, const void *b)
@@ -305,16 +369,17 @@ static unsigned long long median(uint64_t *v)
 static void run(const char *way)
 {
 	bool engine = !strncmp(way, "engine:", 7), flood = !strncmp(way, "flood:", 6);
-	bool template = !strncmp(way, "template:", 9);
+	bool template = !strncmp(way, "template:", 9), done = !strncmp(way, "template-done:", 14);
 	struct way w = { .name = way, .fd = -1 };
+	uint32_t mark = way_number;
 
 	failed = seq = 0;
 	if (engine)
 		run_engine(way + 7);
 	else if (flood)
 		run_flood(way + 6);
-	else if (template)
-		run_template(strtoull(way + 9, NULL, 10));
+	else if (template || done)
+		run_template(strtoull(strchr(way, ':') + 1, NULL, 10), done);
 	else if (!strcmp(way, "udp"))
 		open_inet(&w, SOCK_DGRAM, 0);
 	else if (!strcmp(way, "raw"))
@@ -323,11 +388,13 @@ static void run(const char *way)
 		open_packet(&w, way[0] == 'b');
 	else
 		exit(2);
-	if (!engine && !flood && !template)
+	if (w.fd >= 0)
 		run_socket(&w);
+	if (template || done)
+		mark = (done ? BENCH_TEMPLATE_DONE_WAY : BENCH_TEMPLATE_WAY) + bytes;
 	printf("{\"bench\":\"train\",\"if\":\"%s\",\"way\":\"%s\",\"mark\":%u,\"bytes\":%u,\"train\":%u,\"rounds\":%u,"
 	       "\"all_ns\":%llu",
-	       ifname, way, template ? BENCH_TEMPLATE_WAY + bytes : way_number, bytes, n_train, rounds, median(all));
+	       ifname, way, mark, bytes, n_train, rounds, median(all));
 	if (engine)
 		printf(",\"train_ns\":%llu", median(train));
 	printf(",\"failed\":%llu}\n", (unsigned long long)failed);
@@ -338,8 +405,9 @@ static void run(const char *way)
 int main(int argc, char **argv)
 {
 	if (argc < 6) {
-		fprintf(stderr, "usage: train IFNAME BYTES N ROUNDS "
-				"udp|raw|packet|bypass|engine:NAME|flood:COUNT:NAME|template:COUNT...\n");
+		fprintf(stderr,
+			"usage: train IFNAME BYTES N ROUNDS "
+			"udp|raw|packet|bypass|engine:NAME|flood:COUNT:NAME|template:COUNT|template-done:COUNT...\n");
 		return 2;
 	}
 	ifname = argv[1];

@@ -25,6 +25,13 @@ struct seen {
 static struct seen *seen;
 static size_t n_seen;
 
+static uint32_t template_way(int port)
+{
+	if (port == BENCH_TEMPLATE_DONE_PORT)
+		return BENCH_TEMPLATE_DONE_WAY;
+	return port == BENCH_TEMPLATE_PORT ? BENCH_TEMPLATE_WAY : 0;
+}
+
 static void note(const unsigned char *f, uint32_t len, uint64_t us, bool launches)
 {
 	struct bench_mark m;
@@ -42,8 +49,8 @@ static void note(const unsigned char *f, uint32_t len, uint64_t us, bool launche
 		if (m.magic == BENCH_MARK) {
 			s.way = m.way;
 			s.seq = m.seq;
-		} else if (len >= 58 && f[23] == 17 && (f[36] << 8 | f[37]) == BENCH_TEMPLATE_PORT) {
-			s.way = BENCH_TEMPLATE_WAY + len;
+		} else if (len >= 58 && f[23] == 17 && template_way(f[36] << 8 | f[37])) {
+			s.way = template_way(f[36] << 8 | f[37]) + len;
 			s.seq = (uint32_t)f[54] << 24 | (uint32_t)f[55] << 16 | (uint32_t)f[56] << 8 | f[57];
 		} else {
 			return;
