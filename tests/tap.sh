@@ -22,9 +22,10 @@ skip() {
 
 # check NAME COMMAND...: passes when the command succeeds; shows its output when not.
 check() {
-	local name=$1 out
+	local name=$1 out command
 	shift
-	if out=$("$@" 2>&1); then ok "$name"; else not_ok "$name" "exit $? of: $*" "$out"; fi
+	command=$*
+	if out=$("$@" 2>&1); then ok "$name"; else not_ok "$name" "exit $? of: ${command:0:200}" $'\n'"$out"; fi
 }
 
 # same NAME GOT WANTED
