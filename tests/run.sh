@@ -186,10 +186,10 @@ lanes_below() {
 	done
 }
 
-# Their worlds go with whoever made them.
+# Their worlds go with whoever made them: unshare(1), which hears nothing but this while it waits.
 lanes_end() {
 	local pid
-	for pid in "${lanes[@]}"; do pkill -P "$pid"; done
+	for pid in "${lanes[@]}"; do pkill -KILL -P "$pid"; done
 	wait
 	exit "$1"
 }
@@ -214,6 +214,8 @@ for suite in "${suites[@]}"; do
 		alone=$(sed -n '1,20s/^[# *\/]*test-alone: .*/1/p' "$source")
 		lanes_below "$([ -n "$alone" ] && echo 1 || echo "$jobs")"
 		{
+			# Told to end with all of us, it stays until its world has been ended.
+			trap : TERM INT HUP
 			run_one "$dir" "$program" "$source" "$res"
 			echo "$name" >&"$ended"
 		} &

@@ -78,6 +78,24 @@ if [ "$(id -u)" = 0 ]; then
 	expect "an interface left behind" "0 passed, 2 failed" "left behind: interface kt-v0" \
 		'ip link add kt-v0 type veth peer name kt-v1'
 	expect "a process left behind" "0 passed, 1 failed" "left behind: process.*sleep 300" 'sleep 300 &'
+	# A program's processes go with a runner that is told to end.
+	n=$((n + 1))
+	printf '#!/bin/bash\ntouch %s/meet/one; exec sleep 4%s\n' "$dir" "$$" > "$dir/tests/x/p.sh"
+	rm -f "$dir/meet/one" "$dir/tests/x/q.sh"
+	setsid "$dir/tests/run.sh" --build "$dir/build" x > /dev/null 2>&1 &
+	runner=$!
+	for _ in {1..100}; do [ -e "$dir/meet/one" ] && break; sleep 0.1; done
+	kill -TERM -- -$runner
+	wait $runner
+	status=$?
+	for _ in {1..50}; do pgrep -f "sleep 4$$" > /dev/null || break; sleep 0.1; done
+	if [ $status = 143 ] && [ -e "$dir/meet/one" ] && ! pgrep -f "sleep 4$$" > /dev/null; then
+		echo "ok $n - a runner that is ended"
+	else
+		bad=1
+		echo "not ok $n - a runner that is ended"
+		echo "# status $status, left: $(pgrep -af "sleep 4$$")"
+	fi
 	expect "a private network" "0 passed, 1 failed" "exit status 1: lo" \
 		'ip -o link | awk -F": " "/UP/ { print \$2 }"; exit 1'
 fi
