@@ -118,13 +118,13 @@ static bool launch(struct ktx *tx, struct kt_tx_list *b, u64 at, u32 kick)
 		hand_over(tx, b, &tried);
 		return false;
 	}
-	tx->st.batches++;
-	tx->st.irq_batches++;
 	if (!is_done(tx, b, &tried)) {
 		hand_over(tx, b, &tried);
 		spin_unlock(&tx->lock);
 		return false;
 	}
+	tx->st.batches++;
+	tx->st.irq_batches++;
 	kt_tx_settle(tx, b, &tried, false, &progress);
 	tx->pauses = 0;
 	return true;

@@ -235,6 +235,7 @@ u32 kt_tx_settle(struct ktx *tx, struct kt_tx_list *b, struct kt_tx_list *tried,
 static bool launch(struct ktx *tx, struct kt_tx_list *b, u64 at_ns, u64 end, bool *progress)
 {
 	struct kt_tx_list tried;
+	bool in_time = true;
 
 	kt_tx_list_init(&tried);
 	while (b->n) {
@@ -243,11 +244,12 @@ static bool launch(struct ktx *tx, struct kt_tx_list *b, u64 at_ns, u64 end, boo
 		spin_lock_bh(&tx->lock);
 		tx->st.batches += locked;
 		kt_tx_settle(tx, b, &tried, false, progress);
-		if (kt_tx_clock(tx) >= end || tx->stop)
+		in_time = kt_tx_clock(tx) < end;
+		if (!in_time || tx->stop)
 			put_back(tx, b);
 		spin_unlock_bh(&tx->lock);
 	}
-	return kt_tx_clock(tx) < end;
+	return in_time;
 }
 
 /* From when on the launcher has the CPU again, when its time is up. launching is ours. */
@@ -266,6 +268,9 @@ static u64 rest(struct ktx *tx, bool progress)
 static void take_over(struct ktx *tx, bool *progress)
 {
 	tx->handed = false;
+	/* It had the queue if it has tried any. */
+	tx->st.batches += !!tx->left_tried.n;
+	tx->st.irq_batches += !!tx->left_tried.n;
 	kt_tx_settle(tx, &tx->left, &tx->left_tried, false, progress);
 	put_back(tx, &tx->left);
 }
