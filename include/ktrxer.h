@@ -133,7 +133,11 @@ struct ktx_opts {
 	size_t sz;
 	uint32_t max_pending; /* probes that can wait at once; 0: 4096 */
 	uint32_t max_frame; /* bytes per probe; 0: what the interface can send at open */
-	uint64_t spin_ns; /* sleep until this long before a launch, then spin; 0: 100 us */
+	/*
+	 * Sleep until this long before a launch, then spin. 0: as long as this machine needs, learned from how
+	 * late its sleeps end, 100 us to 1 ms; an engine that launches by itself has its own.
+	 */
+	uint64_t spin_ns;
 	bool no_spin; /* sleep only: saves a CPU, costs tens of us */
 	bool thread; /* launch from a thread of the library's; else from ktx_run() */
 	int cpu; /* that thread's CPU + 1; 0: any */

@@ -268,7 +268,10 @@ static int wait_for(struct kt_flooder *f, u64 ns)
 			return -EINTR;
 		if (ns - now > WAIT_SLICE_NS && !kt_port_virtual(port))
 			until = now + WAIT_SLICE_NS;
-		kt_port_wait(port, until, until == ns ? kt_launch_spin(f->tx, now, ns) : 0, NULL, 0);
+		if (until != ns)
+			kt_port_wait(port, until, 0, NULL, 0);
+		else if (!kt_launch_sleep(f->tx, ns))
+			kt_port_wait(port, ns, f->tx->o.no_spin ? 0 : UINT64_MAX, NULL, 0);
 	}
 	return 0;
 }

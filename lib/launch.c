@@ -53,11 +53,27 @@ u64 kt_launch_next(struct ktx *tx)
  */
 u64 kt_launch_spin(const struct ktx *tx, u64 now, u64 ns)
 {
-	u64 spin = tx->o.spin_ns;
+	u64 spin = kt_lead_ns(&tx->lead);
 
 	if (tx->stats.fifo && ns > now && spin > (ns - now) / 5 * 3)
 		spin = (ns - now) / 5 * 3;
 	return tx->o.no_spin ? 0 : spin;
+}
+
+int kt_launch_sleep(struct ktx *tx, u64 ns)
+{
+	u64 now = kt_port_now(tx->port), wake;
+	int ret;
+
+	if (ns <= now || kt_port_virtual(tx->port))
+		return 0;
+	wake = ns - kt_launch_spin(tx, now, ns);
+	if (wake <= now)
+		return 0;
+	ret = kt_port_wait(tx->port, wake, 0, NULL, 0);
+	if (!ret)
+		kt_lead_learn(&tx->lead, wake, kt_port_now(tx->port));
+	return ret;
 }
 
 /* Probes due at until_ns into tx->batch, behind the at that are there. Returns how many there are then. Lock held. */

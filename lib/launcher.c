@@ -12,7 +12,8 @@
 static u64 await_work(struct ktx *tx)
 {
 	for (;;) {
-		u64 first = kt_launch_next(tx), next = first, now, spin;
+		u64 first = kt_launch_next(tx), next = first, now, spin, woken;
+		bool slept;
 		struct timespec ts;
 
 		if (tx->stop)
@@ -32,7 +33,11 @@ static u64 await_work(struct ktx *tx)
 		/* The condition's clock is monotonic; a TAI launch time is told in it. */
 		ts = kt_ns_timespec(ktrxer_convert(tx->port, next - spin, tx->port->clock, KTRXER_CLOCK_MONOTONIC));
 		/* What it slept for may have been cancelled, and the next one be far. */
-		if (pthread_cond_timedwait(&tx->work, &tx->lock, &ts) == ETIMEDOUT && kt_launch_next(tx) == first)
+		slept = pthread_cond_timedwait(&tx->work, &tx->lock, &ts) == ETIMEDOUT;
+		woken = kt_port_now(tx->port);
+		if (slept)
+			kt_lead_learn(&tx->lead, next - spin, woken);
+		if (slept && kt_launch_next(tx) == first)
 			return next;
 	}
 }

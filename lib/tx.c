@@ -11,7 +11,6 @@
 #include "sender.h"
 
 #define DEFAULT_PENDING 4096u
-#define DEFAULT_SPIN_NS 100000u
 #define MAX_PENDING (1u << 20)
 
 static int alloc_slots(struct ktx *tx, struct ktrxer_err *err)
@@ -63,8 +62,7 @@ static int check_opts(struct ktx *tx, const struct ktx_opts *opts, struct ktrxer
 		return kt_err(err, EOPNOTSUPP, "virtual time has no launching thread; call ktx_run()");
 	if (!tx->o.max_pending)
 		tx->o.max_pending = DEFAULT_PENDING;
-	if (!tx->o.spin_ns)
-		tx->o.spin_ns = DEFAULT_SPIN_NS;
+	tx->lead.fixed_ns = tx->o.spin_ns;
 	if (!tx->o.max_frame) {
 		int ret = ktrxer_get_info(tx->port, &info);
 
@@ -249,7 +247,7 @@ KTRXER_API int ktx_submit(struct ktx *tx, const struct ktx_probe *probes, unsign
  */
 static int step(struct ktx *tx, u64 until_ns)
 {
-	u64 next = ktx_next_launch(tx), now = kt_port_now(tx->port), wake, spin;
+	u64 next = ktx_next_launch(tx), now = kt_port_now(tx->port), wake;
 	bool launch = next && next <= until_ns;
 
 	wake = launch ? next : until_ns;
@@ -260,11 +258,8 @@ static int step(struct ktx *tx, u64 until_ns)
 	}
 	if (!launch)
 		return kt_port_wait(tx->port, wake, 0, NULL, 0);
-	if (wake > now && !kt_port_virtual(tx->port)) {
-		spin = kt_launch_spin(tx, now, wake);
-		if (spin < wake - now && kt_port_wait(tx->port, wake - spin, 0, NULL, 0))
-			return -EINTR;
-	}
+	if (kt_launch_sleep(tx, wake))
+		return -EINTR;
 	kt_launch_at(tx, wake);
 	return 0;
 }
