@@ -382,6 +382,8 @@ bool kt_tx_irq_launch(struct ktx *tx);
 
 /* Ends a probe: counts it, frees its slot, writes its completion. Lock held; kt_tx_publish follows. */
 void kt_tx_end(struct ktx *tx, u32 slot, enum ktx_status_abi status);
+/* A completion that has been written; call it only where somebody looks. Lock held. */
+void kt_tx_trace_done(const struct ktx *tx, const struct ktx_done_abi *told);
 /* As kt_tx_end, or later, when its device has let go of it. Lock held; kt_tx_publish follows. */
 void kt_tx_finish(struct ktx *tx, u32 slot, enum ktx_status_abi status);
 /* The device has let go. Any context that may take a spin lock, BH or interrupts disabled. */

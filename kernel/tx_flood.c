@@ -201,14 +201,6 @@ out:
 	return i;
 }
 
-/* What is shown is what the user was told, unless he scribbles there. */
-static noinline void trace_done(const struct flood *f, const struct ktx_done_abi *told)
-{
-	struct ktx_done_abi d = *told;
-
-	trace_ktx_done(f->tx->setup.ifindex, &d);
-}
-
 /* The completion of the i-th frame that has not ended. Field by field: clearing all of it before costs more than the rest. */
 static inline void tell(const struct flood *f, u32 i, struct ktx_done_abi *to, struct tries t, u8 status)
 {
@@ -227,7 +219,7 @@ static inline void tell(const struct flood *f, u32 i, struct ktx_done_abi *to, s
 	to->stamp_clock = 0;
 	to->flags = to->reserved = 0;
 	if (trace_ktx_done_enabled())
-		trace_done(f, to);
+		kt_tx_trace_done(f->tx, to);
 }
 
 /* Lock held. */

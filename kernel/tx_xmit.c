@@ -223,14 +223,6 @@ static inline bool is_prepared(const struct kt_tx_call *c, const struct kt_tx_pr
 	return likely(p->filled) && is_taken_by(c->dev, p->skb);
 }
 
-/* Why the probe cannot be handed over now, or 0. */
-static inline u16 why_not(const struct kt_tx_call *c, const struct kt_tx_probe *p)
-{
-	if (unlikely(netif_xmit_frozen_or_drv_stopped(c->txq)))
-		return ENOBUFS;
-	return likely(is_prepared(c, p)) ? 0 : ENOMEM;
-}
-
 /*
  * Hands over from b's first on, to a refusal or KT_TX_STRETCH frames; those move to `tried`. Returns why the next one,
  * b's first, cannot be handed over, or 0. Under the queue lock.
@@ -239,19 +231,27 @@ static u16 give_all(struct ktx *tx, struct kt_tx_call *c, struct kt_tx_list *b, 
 {
 	struct prefix done = { .last = KT_NO_SLOT };
 	u32 slot = find_good(tx, b->first, c, &done);
+	bool more = slot != KT_NO_SLOT;
 	u16 reason = 0;
 
-	while (slot != KT_NO_SLOT && !(reason = why_not(c, &tx->probes[slot]))) {
+	if (more && unlikely(!is_prepared(c, &tx->probes[slot]))) {
+		reason = netif_xmit_frozen_or_drv_stopped(c->txq) ? ENOBUFS : ENOMEM;
+		more = false;
+	}
+	while (more) {
 		struct kt_tx_probe *p = &tx->probes[slot];
-		u32 next = p->next;
-		/* Behind one that is not handed over, which is rare, the rest comes with another stretch. */
-		bool more = ++done.n < KT_TX_STRETCH && next != KT_NO_SLOT && !is_bad(&tx->probes[next], c) &&
-			    likely(is_prepared(c, &tx->probes[next]));
 
-		done.last = slot;
-		if (unlikely(try_one(tx, c, p, more) == KT_TX_REFUSED) || !more)
+		if (unlikely(netif_xmit_frozen_or_drv_stopped(c->txq))) {
+			reason = ENOBUFS;
 			break;
-		slot = next;
+		}
+		done.last = slot;
+		slot = p->next;
+		/* Behind one that is not handed over, which is rare, the rest comes with another stretch. */
+		more = ++done.n < KT_TX_STRETCH && slot != KT_NO_SLOT && !is_bad(&tx->probes[slot], c) &&
+		       likely(is_prepared(c, &tx->probes[slot]));
+		if (unlikely(try_one(tx, c, p, more) == KT_TX_REFUSED))
+			break;
 	}
 	move(tx, b, tried, &done);
 	return reason;
