@@ -32,6 +32,9 @@ typedef _Bool bool;
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#if __STDC_HOSTED__
+#include <string.h>
+#endif
 typedef uint8_t u8;
 typedef uint16_t u16;
 typedef uint32_t u32;
@@ -42,7 +45,8 @@ typedef int32_t s32;
 typedef int64_t s64;
 #endif
 
-#ifndef __KERNEL__
+/* Whoever has a C library gets its functions, which distributions' builds check (_FORTIFY_SOURCE). */
+#if !defined(__KERNEL__) && (defined(__bpf__) || !__STDC_HOSTED__)
 #define memcpy __builtin_memcpy
 #define memset __builtin_memset
 #define memcmp __builtin_memcmp
