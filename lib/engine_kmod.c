@@ -23,10 +23,11 @@ int kt_kmod_device(const char *name, struct ktrxer_err *err)
 	snprintf(path, sizeof(path), "/dev/%s", name);
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0 && (errno == ENOENT || errno == ENXIO || errno == ENODEV))
-		return kt_err(err, EOPNOTSUPP,
-			      "the kernel module is not loaded (there is no %s): \"make module\" builds ktrxer.ko, "
-			      "\"make module-install\" has \"modprobe ktrxer\" find it",
-			      path);
+		return kt_err(
+			err, EOPNOTSUPP,
+			"the kernel module is not loaded (there is no %s): Debian's package ktrxer-dkms, or \"make "
+			"module module-install\", has \"modprobe ktrxer\" find it",
+			path);
 	if (fd < 0)
 		return kt_err(err, errno, "%s cannot be opened: %s", path, strerror(errno));
 	if (ioctl(fd, KTRXER_IOC_INFO, &info)) {
