@@ -13,7 +13,7 @@ run=(iproute2 iptables nftables ethtool jq tcpdump tshark unbound iputils-ping p
 kernel=(qemu-system-x86 gcc-12 libelf1 libssl3 busybox-static cpio kmod xz-utils zstd iperf3 dkms)
 test=(git clang-format shellcheck mandoc musl-tools gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 	gcc-mipsel-linux-gnu libc6-dev-mipsel-cross gcc-s390x-linux-gnu libc6-dev-s390x-cross qemu-user
-	libclang-rt-14-dev llvm nmap scamper socat time tcpreplay)
+	libclang-rt-14-dev llvm nmap scamper socat time tcpreplay debhelper dh-dkms lintian mmdebstrap)
 bench=(zmap masscan netsniff-ng stress-ng iperf3)
 
 usage() {

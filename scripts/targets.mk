@@ -1,6 +1,6 @@
 # What one does with the project, apart from building it.
 
-.PHONY: deps-build deps-run deps-kernel deps-test deps-bench run test test-kernel guests check bench bench-kernel fuzz install uninstall clean format lint \
+.PHONY: deps-build deps-run deps-kernel deps-test deps-bench run test test-kernel guests chroot check bench bench-kernel fuzz install uninstall clean format lint \
 	tests test-programs benches fuzzers musl cross clang san asan tsan hand-back
 
 deps-build deps-run deps-kernel deps-test deps-bench: deps-%:
@@ -30,6 +30,7 @@ test: deps-test
 	@$(MAKE) $(QUIET) tests
 	@$(MAKE) $(QUIET) -k asan tsan musl || echo "some of these builds failed; their programs count as failed tests"
 	@$(MAKE) $(QUIET) guests || echo "guests are missing; their tests fail"
+	@$(MAKE) $(QUIET) chroot || echo "the Debian for packages is missing; its test fails"
 	@tests/run.sh --build $(BUILD) -j 2 $(call PRESENT,$(SUITES) $(SAN_SUITES)); status=$$?; \
 		$(MAKE) $(QUIET) hand-back; exit $$status
 
@@ -38,6 +39,9 @@ KT_FLAVOURS ?= 6.1 6.12 6.12-rt
 export KT_FLAVOURS
 guests:
 	@tests/kernel/guest.sh prepare $(KT_FLAVOURS)
+# A Debian in which packages are tried, made with the network for the same reason.
+chroot:
+	@scripts/chroot.sh prepare
 test-kernel: deps-kernel
 	@echo "building"
 	@$(MAKE) $(QUIET) tests
