@@ -14,6 +14,9 @@
 #include <linux/mm.h>
 #include <linux/netdevice.h>
 #include <linux/skbuff.h>
+#ifndef NEED_NETDEV_LOCK_OPS
+#include <net/netdev_lock.h>
+#endif
 
 #ifdef NEED_NETDEVICE_TRACKER
 typedef struct {
@@ -80,6 +83,17 @@ static inline ktime_t skb_tstamp(const struct sk_buff *skb)
 static inline void skb_clear_tstamp(struct sk_buff *skb)
 {
 	skb->tstamp = 0;
+}
+#endif
+
+#ifdef NEED_NETDEV_LOCK_OPS
+/* Before drivers could ask for a lock of the device's own around calls of theirs, inside RTNL. */
+static inline void netdev_lock_ops(struct net_device *dev)
+{
+}
+
+static inline void netdev_unlock_ops(struct net_device *dev)
+{
 }
 #endif
 

@@ -35,6 +35,7 @@ have EVENTFD_SIGNAL_N linux/eventfd.h '\beventfd_signal\(struct eventfd_ctx \*ct
 have SKB_TSTAMP_TYPE linux/skbuff.h '\btstamp_type:'
 have NETDEV_LLTX linux/netdevice.h '\blltx:1'
 need SKB_TSTAMP linux/skbuff.h '\bskb_tstamp\('
+need NETDEV_LOCK_OPS net/netdev_lock.h '\bnetdev_lock_ops\('
 need KERNEL_ETHTOOL_TS_INFO linux/ethtool.h '\bstruct kernel_ethtool_ts_info \{'
 have UBUF_OPS linux/skbuff.h '\bstruct ubuf_info_ops \{'
 have HWTSTAMP_NETDEV linux/skbuff.h '\bSKBTX_HW_TSTAMP_NETDEV\b'

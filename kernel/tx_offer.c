@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What devices offer a sender, beyond taking frames: to gather them from pages, to say when they left, and to launch
- * them by their own clock. All under RTNL.
+ * them by their own clock. All under RTNL; drivers may want to be called under the lock of their device, too.
  */
 #include <linux/ethtool.h>
 #include <linux/net_tstamp.h>
@@ -24,20 +24,28 @@ static bool can_gather(const struct ktx *tx, const struct net_device *dev)
 static bool can_stamp(struct net_device *dev)
 {
 	struct kernel_ethtool_ts_info info = {};
+	int ret;
 
-	if (!dev->ethtool_ops || !dev->ethtool_ops->get_ts_info || dev->ethtool_ops->get_ts_info(dev, &info))
+	if (!dev->ethtool_ops || !dev->ethtool_ops->get_ts_info)
 		return false;
-	return info.so_timestamping & (SOF_TIMESTAMPING_TX_HARDWARE | SOF_TIMESTAMPING_TX_SOFTWARE);
+	netdev_lock_ops(dev);
+	ret = dev->ethtool_ops->get_ts_info(dev, &info);
+	netdev_unlock_ops(dev);
+	return !ret && info.so_timestamping & (SOF_TIMESTAMPING_TX_HARDWARE | SOF_TIMESTAMPING_TX_SOFTWARE);
 }
 
 /* As qdisc etf asks for it. */
 static int switch_queue(struct net_device *dev, u32 queue, bool on)
 {
 	struct tc_etf_qopt_offload o = { .enable = on, .queue = (s32)queue };
+	int ret;
 
 	if (!dev->netdev_ops->ndo_setup_tc)
 		return -EOPNOTSUPP;
-	return dev->netdev_ops->ndo_setup_tc(dev, TC_SETUP_QDISC_ETF, &o);
+	netdev_lock_ops(dev);
+	ret = dev->netdev_ops->ndo_setup_tc(dev, TC_SETUP_QDISC_ETF, &o);
+	netdev_unlock_ops(dev);
+	return ret;
 }
 
 static bool is_shared(const struct ktx *tx)
