@@ -74,7 +74,7 @@ LIB_OBJ := $(CORE_SRC:%.c=$(BUILD)/%.o) $(LIB_SRC:%.c=$(BUILD)/%.o)
 CLI_OBJ := $(CLI_SRC:%.c=$(BUILD)/%.o)
 
 # Without libbpf, tests that speak of it have nothing to link with.
-XDP_TESTS := $(if $(HAVE_XDP),,$(shell grep -lE 'bpf/|engine_xdp' tests/*/*.c))
+XDP_TESTS := $(if $(HAVE_XDP),,$(shell grep -slE 'bpf/|engine_xdp' tests/*/*.c))
 TEST_BIN := $(patsubst %.c,$(BUILD)/%,$(sort $(filter-out $(XDP_TESTS),$(wildcard tests/core/*.c tests/unit/*.c tests/conform/*.c tests/net/*.c tests/kernel/*.c))))
 TOOL_BIN := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/tools/*.c)))
 EXAMPLE_BIN := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard examples/*.c)))
