@@ -50,6 +50,18 @@ static void read_kernel(struct host *h)
 	h->realtime_kernel = strstr(u.version, "PREEMPT_RT") || read_number("/sys/kernel/realtime", 0) == 1;
 }
 
+/* By module.sig_enforce, or by lockdown, which Secure Boot switches on; the word in brackets is in force. */
+static bool wants_signatures(void)
+{
+	char line[80];
+
+	read_line("/sys/module/module/parameters/sig_enforce", line, sizeof(line));
+	if (!strcmp(line, "Y"))
+		return true;
+	read_line("/sys/kernel/security/lockdown", line, sizeof(line));
+	return *line && !strstr(line, "[none]");
+}
+
 /* musl's sched_setscheduler() refuses by design, since POSIX means processes where Linux means threads. */
 static int set_scheduler(int policy, const struct sched_param *p)
 {
@@ -120,6 +132,7 @@ void host_read(struct host *h)
 {
 	*h = (struct host){ 0 };
 	read_kernel(h);
+	h->signed_modules = wants_signatures();
 	read_rights(h);
 	read_cpus(h);
 	read_clocks(h);

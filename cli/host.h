@@ -12,6 +12,7 @@ struct host {
 	char kernel[65]; /* release */
 	char machine[65];
 	bool realtime_kernel; /* PREEMPT_RT */
+	bool signed_modules; /* the kernel loads none that is not signed by a key it knows (Secure Boot) */
 	/* rights of this process */
 	u64 capabilities; /* effective, bit (1 << CAP_…) */
 	bool fifo; /* may be scheduled by SCHED_FIFO */

@@ -111,6 +111,8 @@ void info_host_text(struct out *out, const struct host *h)
 	out_puts(out, "Machine\n");
 	table_init(&t, "\t");
 	table_row(&t, "kernel\t%s, %s%s", h->kernel, h->machine, h->realtime_kernel ? ", PREEMPT_RT" : "");
+	if (h->signed_modules)
+		table_row(&t, "modules\tonly those signed by a key that the kernel knows");
 	text_cpus(&t, h);
 	text_clocks(&t, h);
 	text_rights(&t, h);
@@ -137,6 +139,7 @@ void info_host_json(struct json *j, const struct host *h)
 		json_null(j, "bpf_jit");
 	else
 		json_bool(j, "bpf_jit", h->bpf_jit);
+	json_bool(j, "signed_modules", h->signed_modules);
 	json_object(j, "build");
 	json_text(j, "version", KTRXER_VERSION);
 	json_text(j, "libpcap", pcap_version());
@@ -146,6 +149,12 @@ void info_host_json(struct json *j, const struct host *h)
 
 void info_host_advice(struct advices *a, const struct host *h)
 {
+	struct ktrxer_engine e;
+
+	if (h->signed_modules && !info_engine_works(NULL, "kmod", &e))
+		advise(a, "sudo mokutil --import /var/lib/dkms/mok.pub",
+		       "the kernel loads only signed modules: have it know the key of DKMS, or yours (ktrxer.4, SECURE "
+		       "BOOT), and reboot");
 	if (!host_may(h, CAP_NET_RAW) || !host_may(h, CAP_NET_ADMIN))
 		advise(a, "sudo setcap cap_net_raw,cap_net_admin,cap_bpf,cap_sys_nice+ep $(command -v ktrxer)",
 		       "without CAP_NET_RAW and CAP_NET_ADMIN only engine mem works");
