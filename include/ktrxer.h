@@ -135,7 +135,7 @@ struct ktx_opts {
 	uint32_t max_frame; /* bytes per probe; 0: what the interface can send at open */
 	/*
 	 * Sleep until this long before a launch, then spin. 0: as long as this machine needs, learned from how
-	 * late its sleeps end, 100 us to 1 ms; an engine that launches by itself has its own.
+	 * late its sleeps end, 100 to 400 us; an engine that launches by itself has its own.
 	 */
 	uint64_t spin_ns;
 	bool no_spin; /* sleep only: saves a CPU, costs tens of us */

@@ -8,8 +8,9 @@
  *
  * The estimate rises by an eighth of what a sleep was later than it, and
  * falls by a 512th with each that was not: it settles where about one sleep
- * in ten is later, and the margin covers most of those. One that was
- * preempted for milliseconds moves it by 1/8 of the largest lead at most.
+ * in ten is later, and the margin covers most of those. One that ends later
+ * than the largest lead could make up for had no CPU, and says nothing of
+ * waking: where CPUs are short, to spin for longer would make it worse.
  */
 #ifndef KT_LEAD_H
 #define KT_LEAD_H
@@ -18,7 +19,7 @@
 
 #define KT_LEAD_MARGIN_NS 50000u
 #define KT_LEAD_MIN_NS 100000u
-#define KT_LEAD_MAX_NS 1000000u
+#define KT_LEAD_MAX_NS 400000u
 
 struct kt_lead {
 	u64 fixed_ns; /* asked for; 0: learned */
@@ -41,7 +42,7 @@ static inline void kt_lead_learn(struct kt_lead *lead, u64 meant_ns, u64 now_ns)
 	u64 late = now_ns < meant_ns ? 0 : now_ns - meant_ns;
 
 	if (late > KT_LEAD_MAX_NS)
-		late = KT_LEAD_MAX_NS;
+		return;
 	if (late > lead->late_ns)
 		lead->late_ns += (late - lead->late_ns + 7) / 8;
 	else
