@@ -270,7 +270,7 @@ static int wait_for(struct kt_flooder *f, u64 ns)
 			until = now + WAIT_SLICE_NS;
 		if (until != ns)
 			kt_port_wait(port, until, 0, NULL, 0);
-		else if (!kt_launch_sleep(f->tx, ns))
+		else if (!kt_launch_sleep(f->tx, &f->lead, ns))
 			kt_port_wait(port, ns, f->tx->o.no_spin ? 0 : UINT64_MAX, NULL, 0);
 	}
 	return 0;
@@ -319,7 +319,7 @@ static void cancel_rest(struct kt_flooder *f)
 KTRXER_API int ktx_flood(struct ktx *tx, const struct ktx_flood_opts *opts)
 {
 	KTRXER_OPTS(ktx_flood_opts, o);
-	struct kt_flooder f = { .tx = tx, .o = &o };
+	struct kt_flooder f = { .tx = tx, .o = &o, .lead = { .fixed_ns = tx->o.spin_ns } };
 	int ret;
 
 	if (opts->sz > sizeof(o))

@@ -17,6 +17,7 @@ struct kt_flood_held {
 struct kt_flooder {
 	struct ktx *tx;
 	const struct ktx_flood_opts *o;
+	struct kt_lead lead; /* learned within the flood: another thread may be launching probes of the same sender */
 	struct kt_flood mem; /* the batch; its frames [0, n_again) are there to try again */
 	u64 *number; /* of each frame of the batch */
 	u32 *attempts; /* of frames to try again, and of those that were in this batch */

@@ -51,28 +51,28 @@ u64 kt_launch_next(struct ktx *tx)
  * A real-time thread that spins without pause is stopped by the kernel's
  * real-time throttling for 50 ms in every second, so it sleeps at least two fifths of each gap.
  */
-u64 kt_launch_spin(const struct ktx *tx, u64 now, u64 ns)
+u64 kt_launch_spin(const struct ktx *tx, const struct kt_lead *lead, u64 now, u64 ns)
 {
-	u64 spin = kt_lead_ns(&tx->lead);
+	u64 spin = kt_lead_ns(lead);
 
 	if (tx->stats.fifo && ns > now && spin > (ns - now) / 5 * 3)
 		spin = (ns - now) / 5 * 3;
 	return tx->o.no_spin ? 0 : spin;
 }
 
-int kt_launch_sleep(struct ktx *tx, u64 ns)
+int kt_launch_sleep(struct ktx *tx, struct kt_lead *lead, u64 ns)
 {
 	u64 now = kt_port_now(tx->port), wake;
 	int ret;
 
 	if (ns <= now || kt_port_virtual(tx->port))
 		return 0;
-	wake = ns - kt_launch_spin(tx, now, ns);
+	wake = ns - kt_launch_spin(tx, lead, now, ns);
 	if (wake <= now)
 		return 0;
 	ret = kt_port_wait(tx->port, wake, 0, NULL, 0);
 	if (!ret)
-		kt_lead_learn(&tx->lead, wake, kt_port_now(tx->port));
+		kt_lead_learn(lead, wake, kt_port_now(tx->port));
 	return ret;
 }
 

@@ -27,7 +27,7 @@ static u64 await_work(struct ktx *tx)
 			next = now + 1000000; /* ask the device again within 1 ms */
 		if (next <= now)
 			return next;
-		spin = kt_launch_spin(tx, now, next);
+		spin = kt_launch_spin(tx, &tx->lead, now, next);
 		if (spin >= next - now)
 			return next;
 		/* The condition's clock is monotonic; a TAI launch time is told in it. */

@@ -68,7 +68,7 @@ struct ktx {
 	pthread_t thread;
 	bool has_thread;
 	bool stop;
-	struct kt_lead lead; /* the launching context's */
+	struct kt_lead lead; /* of the thread, or of ktx_run() */
 	u32 kick; /* grows when the schedule got an earlier first; read by a spinning launcher */
 	struct ktrxer_err why;
 };
@@ -127,11 +127,11 @@ void kt_probe_end(struct ktx *tx, u32 item, enum ktx_status status, int reason);
 /* When to wake for the next launch; 0 if nothing is scheduled. Lock held. */
 u64 kt_launch_next(struct ktx *tx);
 
-/* How long to spin before a launch at ns, given that it is now. For the launching context. */
-u64 kt_launch_spin(const struct ktx *tx, u64 now, u64 ns);
+/* How long to spin before a launch at ns, given that it is now and the caller's lead. */
+u64 kt_launch_spin(const struct ktx *tx, const struct kt_lead *lead, u64 now, u64 ns);
 
-/* Sleeps until it is time to spin for a launch at ns, and learns from how late that ended. 0, or -EINTR. */
-int kt_launch_sleep(struct ktx *tx, u64 ns);
+/* Sleeps until it is time to spin for a launch at ns; the lead learns from how late that ended. 0, or -EINTR. */
+int kt_launch_sleep(struct ktx *tx, struct kt_lead *lead, u64 ns);
 
 /* Senders whose engine launches by itself (offload.c). Lock held, but for init, run and wait. */
 int kt_offload_init(struct ktx *tx, struct ktrxer_err *err);

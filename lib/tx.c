@@ -258,7 +258,7 @@ static int step(struct ktx *tx, u64 until_ns)
 	}
 	if (!launch)
 		return kt_port_wait(tx->port, wake, 0, NULL, 0);
-	if (kt_launch_sleep(tx, wake))
+	if (kt_launch_sleep(tx, &tx->lead, wake))
 		return -EINTR;
 	kt_launch_at(tx, wake);
 	return 0;
