@@ -9,11 +9,11 @@
 
 #include "emulator.h"
 #include "engine.h"
-#include "lead.h"
 #include "port.h"
 
 #define DEFAULT_PENDING 16384u
 #define MAX_PENDING (1u << 20)
+#define DEFAULT_SPIN_NS 100000u
 #define BATCH 64 /* frames taken in before departures are looked at again */
 #define NAP_NS 100000000u /* longest sleep: stop() is asked, and links that were down are looked at */
 #define ATTEMPTS 4u
@@ -42,7 +42,6 @@ struct kt_emulator {
 	struct side side[2];
 	struct direction dir[2];
 	bool is_virtual;
-	struct kt_lead lead;
 	u8 *scratch; /* a frame with a flipped bit */
 	u32 scratch_bytes;
 	struct ktrxer_err why;
@@ -136,7 +135,10 @@ int kt_emulator_open(struct kt_emulator **out, struct ktrxer *a, struct ktrxer *
 		ret = check_ports(e, a, b, err);
 	if (ret)
 		goto err_free;
-	e->lead.fixed_ns = e->o.spin_ns;
+	if (e->o.no_spin)
+		e->o.spin_ns = 0;
+	else if (!e->o.spin_ns)
+		e->o.spin_ns = DEFAULT_SPIN_NS;
 	e->side[0].port = a;
 	e->side[1].port = b;
 	for (int i = 0; i < 2 && !ret; i++)
@@ -297,18 +299,17 @@ int kt_emulator_step(struct kt_emulator *e, u64 *next_ns)
 	return 0;
 }
 
-/* Sleeps until shortly before ns or until a frame comes. The time that is left goes by in steps, which look at both. */
+/* Sleeps until shortly before ns or until a frame comes. The last spin_ns go by in steps, which look at both. */
 static void wait_real(struct kt_emulator *e, u64 now, u64 ns)
 {
-	u64 spin = e->o.no_spin ? 0 : kt_lead_ns(&e->lead), wake;
 	struct pollfd fds[2];
 	struct timespec ts;
 	nfds_t n = 0;
 
-	if (ns < now || ns - now <= spin)
+	if (ns < now || ns - now <= e->o.spin_ns)
 		return;
-	wake = ns - now - spin < NAP_NS ? ns - spin : now + NAP_NS;
-	ts = kt_ns_timespec(wake - now);
+	ns -= now + e->o.spin_ns;
+	ts = kt_ns_timespec(ns < NAP_NS ? ns : NAP_NS);
 	for (int i = 0; i < 2; i++) {
 		/* A link that is down keeps its descriptor readable. */
 		if (e->side[i].down)
@@ -316,8 +317,7 @@ static void wait_real(struct kt_emulator *e, u64 now, u64 ns)
 		fds[n].fd = krx_fd(e->side[i].rx);
 		fds[n++].events = POLLIN;
 	}
-	if (!ppoll(fds, n, &ts, NULL))
-		kt_lead_learn(&e->lead, wake, kt_port_now(e->side[0].port));
+	ppoll(fds, n, &ts, NULL);
 }
 
 int kt_emulator_run(struct kt_emulator *e, u64 until_ns, bool (*stop)(void *ctx), void *ctx)

@@ -25,7 +25,7 @@ struct kt_emulator_opts {
 	struct kt_link_opts link[2]; /* a to b, b to a */
 	u32 max_pending; /* frames on the way in each direction; 0: 16384, and not more than 2^20 */
 	u64 ring_bytes; /* of each port's receive ring; 0: the library's default */
-	u64 spin_ns; /* spin so long before a departure; 0: as this machine needs (lead.h) */
+	u64 spin_ns; /* spin so long before a departure; 0: 100 us */
 	bool no_spin; /* sleep only */
 };
 
