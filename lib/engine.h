@@ -167,6 +167,11 @@ struct kt_engine {
 	 * is gone (then none was).
 	 */
 	int (*tx_launch)(struct ktrxer *port, struct kt_txslot *const *slots, u32 n);
+	/*
+	 * Before a launch that is some time away: does what tx_launch of these slots need not do then, so that
+	 * its code and data are in the CPU's caches. Nothing leaves, and nothing is decided. NULL: there is no such thing.
+	 */
+	void (*tx_ready)(struct ktrxer *port, struct kt_txslot *const *slots, u32 n);
 	/* Collects slots that were KT_TX_PENDING; returns how many became SENT or FAILED. NULL if launch is synchronous. */
 	int (*tx_reap)(struct ktrxer *port);
 	/*

@@ -365,6 +365,7 @@ const struct kt_engine kt_engine_xdp = {
 	.tx_open = kt_xdp_tx_open,
 	.tx_close = kt_xdp_tx_close,
 	.tx_launch = kt_xdp_tx_launch,
+	.tx_ready = kt_xdp_tx_ready,
 	.tx_flood = kt_xdp_flood,
 	.tx_flood_max = kt_xdp_flood_max,
 	.tx_flood_open = kt_xdp_flood_open,

@@ -93,6 +93,7 @@ bool kt_xdp_has_helper(u32 helper);
 int kt_xdp_tx_open(struct ktrxer *port, struct kt_txslot *slots, u32 n, u32 frame_bytes, bool kernel_stamps,
 		   struct ktrxer_err *err);
 void kt_xdp_tx_close(struct ktrxer *port);
+void kt_xdp_tx_ready(struct ktrxer *port, struct kt_txslot *const *slots, u32 n);
 int kt_xdp_tx_launch(struct ktrxer *port, struct kt_txslot *const *slots, u32 n);
 
 int kt_xdp_flood_open(struct ktrxer *port, struct kt_flood *flood, u32 frame_bytes, struct ktrxer_err *err);

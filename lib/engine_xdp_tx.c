@@ -497,6 +497,19 @@ static int settle(struct ktrxer *port, struct kt_txslot *const *slots, u32 n, u3
 	return (int)i + 1;
 }
 
+/* The launch's first half, done and taken back: the kernel is told of no descriptor. */
+void kt_xdp_tx_ready(struct ktrxer *port, struct kt_txslot *const *slots, u32 n)
+{
+	struct kt_xdp_tx *t = &kt_xdp(port)->tx;
+	u32 start = t->produced;
+
+	reclaim(t);
+	if (kt_load_acquire(t->tx.consumer) != start)
+		return; /* they lie where the kernel may read them */
+	put_slots(port, slots, n);
+	t->produced = start;
+}
+
 int kt_xdp_tx_launch(struct ktrxer *port, struct kt_txslot *const *slots, u32 n)
 {
 	struct kt_xdp_tx *t = &kt_xdp(port)->tx;

@@ -7,6 +7,8 @@
 #include "../core/ring.h"
 #include "sender.h"
 
+#define READY_NS 20000u /* before a launch that is nearer nothing else is begun */
+
 void kt_probe_end(struct ktx *tx, u32 item, enum ktx_status status, int reason)
 {
 	struct ktx_done *d = &tx->pending[item].done;
@@ -264,6 +266,13 @@ static u64 launch_earlier(struct ktx *tx, u32 n, u64 ns)
 	return ns;
 }
 
+/* A CPU that has slept has forgotten the way to the driver; what comes just before the launch is to remember it. */
+static void get_ready(struct ktx *tx, u32 n, u64 ns)
+{
+	if (n && tx->port->engine->tx_ready && kt_port_now(tx->port) + READY_NS < ns)
+		tx->port->engine->tx_ready(tx->port, tx->batch, n);
+}
+
 void kt_launch_at(struct ktx *tx, u64 ns)
 {
 	u64 wake;
@@ -278,6 +287,7 @@ void kt_launch_at(struct ktx *tx, u64 ns)
 		u32 seen = kt_load_acquire(&tx->kick);
 
 		wake = launch_earlier(tx, n, ns);
+		get_ready(tx, n, ns);
 		kt_port_wait(tx->port, wake, tx->o.no_spin ? 0 : UINT64_MAX, &tx->kick, seen);
 	} while (wake && kt_port_now(tx->port) < ns);
 	if (wake) {

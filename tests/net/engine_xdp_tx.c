@@ -120,6 +120,21 @@ static void t_one_by_one(void)
 	close_ports();
 }
 
+/* To get ready for a launch is to send nothing: not what comes next, and not twice what comes then. */
+static void t_ready(void)
+{
+	set_up(FRAME_BYTES);
+	for (u32 round = 0; round < 8; round++) {
+		fill(round * N, 60 + round * 200);
+		E->tx_ready(a, batch, N);
+		E->tx_ready(a, batch + N / 2, 1);
+		expect(round * N, 0);
+		CHECK_EQ(launch(0, N), N);
+		expect(round * N, N);
+	}
+	close_ports();
+}
+
 static void t_launch_clock_tai(void)
 {
 	u64 before, after;
@@ -338,6 +353,6 @@ static void t_namespace_stays(void)
 	close_ports();
 }
 
-TEST_MAIN(T(t_sent_is_received), T(t_one_by_one), T(t_launch_clock_tai), T(t_too_long), T(t_jumbo), T(t_down_and_up),
-	  T(t_removed), T(t_driver_refuses), T(t_queue_taken), T(t_refused_devices), T(t_no_right),
+TEST_MAIN(T(t_sent_is_received), T(t_one_by_one), T(t_ready), T(t_launch_clock_tai), T(t_too_long), T(t_jumbo),
+	  T(t_down_and_up), T(t_removed), T(t_driver_refuses), T(t_queue_taken), T(t_refused_devices), T(t_no_right),
 	  T(t_namespace_stays))
