@@ -246,8 +246,7 @@ static void t_quota_and_sample(void)
 	r[0].quota_pkts = 5;
 	r[0].used = 2;
 	CHECK_EQ(rx_rules(&rx, r, 2, NULL, 0), 0);
-	for (u32 i = 0; i < 10; i++)
-		far_udp(700, i);
+	far_train(700, 0, 10);
 	rx_judged(&rx, 10);
 	for (u32 i = 0; i < 3; i++) {
 		CHECK(next_record(&rx, &l, SOON));
@@ -264,8 +263,7 @@ static void t_quota_and_sample(void)
 	CHECK_EQ(c[0].pkts, 3);
 	CHECK_EQ(c[1].pkts, 7);
 	CHECK_EQ(c[1].bytes, 7 * 62);
-	for (u32 i = 0; i < 12; i++)
-		far_udp(700, i);
+	far_train(700, 0, 12);
 	rx_judged(&rx, 22);
 	for (u32 i = 2; i < 12; i += 4) {
 		CHECK(next_record(&rx, &l, SOON));

@@ -314,6 +314,20 @@ static inline void far_udp(u16 dport, u32 number)
 	far_send(f, udp_frame(f, 4000, dport, number, 20));
 }
 
+/* Numbers first, first + 1 …, from one CPU: veth has a queue for each, and keeps no order between two. */
+static inline void far_train(u16 dport, u32 first, u32 n)
+{
+	cpu_set_t all, here;
+
+	CHECK(!sched_getaffinity(0, sizeof(all), &all));
+	CPU_ZERO(&here);
+	CPU_SET((size_t)sched_getcpu(), &here);
+	CHECK(!sched_setaffinity(0, sizeof(here), &here));
+	for (u32 i = first; i < first + n; i++)
+		far_udp(dport, i);
+	CHECK(!sched_setaffinity(0, sizeof(all), &all));
+}
+
 /* A socket of the near host. */
 static inline int host_udp(u16 port)
 {

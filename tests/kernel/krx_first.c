@@ -220,8 +220,7 @@ static void stamps_case(u32 flags)
 	netns_run("tcpdump -i " NEAR " -Q in -w %s --time-stamp-precision=nano -U -Z root udp port 700 2> %s.log & "
 		  "for i in $(seq 600); do grep -q listening %s.log && exit 0; sleep 0.1; done; exit 1",
 		  path, path, path);
-	for (u32 i = 0; i < STAMPED; i++)
-		far_udp(700, i);
+	far_train(700, 0, STAMPED);
 	WAIT_FOR(read_dump(path, dumped) >= STAMPED);
 	netns_run("kill $(pgrep -f '^tcpdump.*%s')", path);
 	for (u32 i = 0; i < STAMPED; i++) {
