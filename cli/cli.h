@@ -38,6 +38,10 @@ struct common {
 	int xdp_mode; /* enum ktrxer_xdp_mode */
 	u64 queue;
 	bool promiscuous;
+	/* commands with CMD_SEND: wishes, see ktx_opts */
+	bool tap;
+	bool zero_copy;
+	bool nic_launch;
 };
 
 enum cli_status {
@@ -50,6 +54,7 @@ enum command_flag {
 	CMD_INTERFACE = 1 << 0, /* takes -i */
 	CMD_PORT = 1 << 1, /* opens ports: engine, clock, XDP mode, queue */
 	CMD_DRY_RUN = 1 << 2,
+	CMD_SEND = 1 << 3, /* its senders have wishes */
 };
 
 struct command {
@@ -80,6 +85,8 @@ int cli_need(const char *option, const char *what);
 void cli_port_opts(const struct common *c, struct ktrxer_opts *opts);
 /* Opens c->ifname (or ifname, if not NULL) as the options say. 0, or an exit code after having said why. */
 int cli_port_open(struct ktrxer **port, const struct common *c, const char *ifname);
+/* Tells which of the sender's wishes are not in force. */
+void cli_tell_wishes(const struct common *c, struct ktrxer *port, const struct ktx_stats *s);
 
 /* usage.c: generated from the tables */
 int cli_usage(const struct command *cmd);

@@ -23,6 +23,15 @@ static const struct opt port_options[] = {
 	{ 0 },
 };
 
+static const struct opt send_options[] = {
+	{ "tap", 0, OPT_FLAG(struct common, tap), NULL, "show tcpdump on the interface a copy of what is sent",
+	  .group = "Port" },
+	{ "zero-copy", 0, OPT_FLAG(struct common, zero_copy), NULL, "long frames are not copied on their way out" },
+	{ "nic-launch", 0, OPT_FLAG(struct common, nic_launch), NULL,
+	  "the NIC launches by its own clock; with --clock tai" },
+	{ 0 },
+};
+
 static const struct opt dry_run_options[] = {
 	{ "dry-run", 0, OPT_FLAG(struct common, dry_run), NULL, "show what would be done; send and change nothing",
 	  .group = "General" },
@@ -53,6 +62,8 @@ void cli_optset_init(struct optset *set, const struct command *cmd, void *config
 		opt_add(set, cmd->options);
 	if (cmd->flags & CMD_PORT)
 		opt_add(set, port_options);
+	if (cmd->flags & CMD_SEND)
+		opt_add(set, send_options);
 	if (cmd->flags & CMD_DRY_RUN)
 		opt_add(set, dry_run_options);
 	opt_add(set, general_options);

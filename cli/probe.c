@@ -175,6 +175,10 @@ static int probe(struct probe_run *r)
 			code = cli_fail_err(&err, NULL);
 	}
 	if (!code) {
+		struct kt_prober_stats st;
+
+		kt_prober_get_stats(r->prober, &st);
+		cli_tell_wishes(&r->c->common, r->port, &st.tx);
 		r->start_realtime_ns = meta_now();
 		ret = kt_prober_run(r->prober, &err);
 		code = finish(r, ret, &err);
@@ -207,7 +211,7 @@ const struct command command_probe = {
 		"A TARGET is an address, a prefix 192.0.2.0/24 or a range 192.0.2.1-20, IPv4 or IPv6. Every probe "
 		"carries a keyed cookie, so that only true answers count and memory does not grow with their number. "
 		"Exit code 0: all probes were sent and at least one was answered; 1: not so.",
-	.flags = CMD_INTERFACE | CMD_PORT | CMD_DRY_RUN,
+	.flags = CMD_INTERFACE | CMD_PORT | CMD_SEND | CMD_DRY_RUN,
 	.options = options,
 	.config_bytes = sizeof(struct probe_config),
 	.exclusive = exclusive,

@@ -366,6 +366,9 @@ int probe_plan(struct probe_run *r, int argc, char **argv)
 	r->o.cpu = (int)c->cpu + 1;
 	r->o.fifo_priority = (int)c->fifo;
 	r->o.spin_ns = c->spin;
+	r->o.tap = c->common.tap;
+	r->o.zero_copy = c->common.zero_copy;
+	r->o.nic_launch = c->common.nic_launch;
 	return CLI_OK;
 }
 

@@ -162,7 +162,8 @@ static void put_counts(struct json *j, const struct kt_prober_stats *st)
 		json_null(j, "reordering_ratio");
 	json_double(j, "seconds", seconds(st));
 	json_bool(j, "interrupted", st->interrupted);
-	json_bool(j, "realtime_thread", st->fifo);
+	json_bool(j, "realtime_thread", st->tx.fifo);
+	json_u64(j, "nic_launched", st->nic_launched);
 }
 
 static void put_receiver(struct json *j, const struct krx_stats *s)

@@ -173,7 +173,7 @@ const struct command command_send = {
 	.operands = "FILE",
 	.details = "Without an option that says when, frames leave at the file's own times. Times are absolute: "
 		   "they do not drift, and the first gap is right.",
-	.flags = CMD_INTERFACE | CMD_PORT | CMD_DRY_RUN,
+	.flags = CMD_INTERFACE | CMD_PORT | CMD_SEND | CMD_DRY_RUN,
 	.options = options,
 	.config_bytes = sizeof(struct send_config),
 	.exclusive = exclusive,

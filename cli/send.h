@@ -108,6 +108,7 @@ struct send_result {
 	u32 last_len;
 	struct kt_histogram *error; /* executed minus scheduled */
 	struct kt_histogram *call; /* time in the driver */
+	u64 nic_launched; /* of sent: by the NIC's clock, not in error and call */
 	bool ended_early; /* interrupted */
 	bool device_gone;
 };

@@ -101,6 +101,7 @@ void send_json(struct out *out, const struct send_plan *p, const struct send_res
 	json_u64(&j, "duration_ns", r->last_ns - r->first_ns);
 	json_bool(&j, "interrupted", r->ended_early);
 	json_bool(&j, "fifo", r->tx.fifo);
+	json_u64(&j, "nic_launched", r->nic_launched);
 	plot_json(&j, "launch_error", r->error);
 	plot_json(&j, "driver_call", r->call);
 	json_end(&j);

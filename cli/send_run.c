@@ -43,7 +43,9 @@ static int open_sender(struct run *run, struct ktrxer_err *err)
 {
 	const struct send_config *c = run->p->c;
 	struct ktrxer_info info;
+	struct ktx_stats s;
 	KTRXER_OPTS(ktx_opts, o);
+	int ret;
 
 	ktrxer_get_info(run->port, &info);
 	run->max_frame = info.max_frame;
@@ -52,7 +54,13 @@ static int open_sender(struct run *run, struct ktrxer_err *err)
 	o.no_spin = c->no_spin;
 	o.fifo_priority = (int)c->fifo_priority;
 	o.kernel_stamps = c->kernel_stamps;
-	return ktx_open(&run->tx, run->port, &o, err);
+	o.tap = c->common.tap;
+	o.zero_copy = c->common.zero_copy;
+	o.nic_launch = c->common.nic_launch;
+	ret = ktx_open(&run->tx, run->port, &o, err);
+	if (!ret && !ktx_get_stats(run->tx, &s))
+		cli_tell_wishes(&c->common, run->port, &s);
+	return ret;
 }
 
 /* Opening a sender may take long; without a time of one's own the schedule begins behind it. */
@@ -94,6 +102,7 @@ static void write_each(struct run *run, const struct ktx_done *d)
 	json_u64(&j, "scheduled_ns", d->scheduled_ns);
 	json_u64(&j, "launch_ns", d->launch_ns);
 	json_u64(&j, "returned_ns", d->returned_ns);
+	json_bool(&j, "nic_launched", d->nic_launched);
 	if (d->stamp_ns) {
 		json_u64(&j, "stamp_ns", d->stamp_ns);
 		json_text(&j, "stamp_clock", ktrxer_clock_name(d->stamp_clock));
@@ -123,8 +132,11 @@ static void fetch(struct run *run)
 
 			if (d->status == KTX_SENT) {
 				note_launch(r, d->launch_ns, d->len);
-				kt_histogram_add(r->error, (s64)(d->launch_ns - d->scheduled_ns));
-				kt_histogram_add(r->call, (s64)(d->returned_ns - d->launch_ns));
+				r->nic_launched += d->nic_launched;
+				if (!d->nic_launched) {
+					kt_histogram_add(r->error, (s64)(d->launch_ns - d->scheduled_ns));
+					kt_histogram_add(r->call, (s64)(d->returned_ns - d->launch_ns));
+				}
 			} else if (d->status == KTX_FAILED) {
 				send_count_reason(r, d->reason, 1);
 				r->device_gone |= d->reason == ENODEV;

@@ -143,6 +143,14 @@ struct ktx_opts {
 	int cpu; /* that thread's CPU + 1; 0: any */
 	int fifo_priority; /* SCHED_FIFO priority of that thread, 1 to 99; 0: not real-time. Refused: noted in ktx_stats.fifo */
 	bool kernel_stamps; /* ask the driver for the transmit time of each probe (stamp_ns) */
+	/* Wishes, granted where engine and device can; ktx_stats tells which are in force. Engine kmod has all three. */
+	bool tap; /* show packet taps, such as a tcpdump on the interface, a copy of each frame */
+	bool zero_copy; /* the device reads long frames where they were written, without a copy */
+	/*
+	 * Each frame goes to the NIC up to spin_ns ahead, with its time, and the NIC launches it by its own clock, as with the
+	 * queueing discipline etf. -EINVAL unless the port's clock is TAI.
+	 */
+	bool nic_launch;
 };
 
 enum ktx_flag {
@@ -179,6 +187,7 @@ struct ktx_done {
 	uint64_t returned_ns; /* clock read after that call: the frame left in between */
 	uint64_t stamp_ns; /* driver's or NIC's transmit time on stamp_clock; 0: none */
 	enum ktrxer_clock stamp_clock;
+	bool nic_launched; /* the NIC has it for launch_ns; when it really left, stamp_ns tells */
 };
 
 struct ktx_stats {
@@ -193,6 +202,9 @@ struct ktx_stats {
 	uint64_t refused; /* submissions turned away: not counted as submitted */
 	uint64_t batches; /* driver calls */
 	bool fifo; /* the launching thread is real-time */
+	bool tap; /* in force; see ktx_opts */
+	bool zero_copy;
+	bool nic_launch;
 };
 
 KTRXER_API int ktx_open(struct ktx **tx, struct ktrxer *port, const struct ktx_opts *opts, struct ktrxer_err *err);

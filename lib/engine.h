@@ -40,6 +40,7 @@ struct kt_txslot {
 	u64 returned_ns; /* and just after */
 	u64 stamp_ns; /* driver's stamp, 0 if none */
 	u8 stamp_clock; /* enum ktrxer_clock */
+	bool nic_launched; /* as in ktx_done */
 };
 
 /* A probe for an engine that launches by itself. Times are of the launch clock. */
@@ -62,11 +63,15 @@ struct kt_txfate {
 	u64 returned_ns;
 	u64 stamp_ns;
 	u8 stamp_clock;
+	bool nic_launched;
 };
 
 struct kt_tx_counts {
 	u64 batches;
 	bool fifo;
+	bool tap;
+	bool zero_copy;
+	bool nic_launch;
 };
 
 /* One frame of a flood's batch. */

@@ -33,6 +33,14 @@ static void close_context(struct kt_kmod_tx *t)
 	t->fd = -1;
 }
 
+/* What the sender's options ask for, in the module's terms. */
+static u32 setup_flags(const struct ktrxer *port, const struct ktx_opts *o)
+{
+	return (o->cpu ? KTX_SETUP_CPU : 0u) | (o->fifo_priority ? KTX_SETUP_FIFO : 0u) |
+	       (o->no_spin ? KTX_SETUP_NO_SPIN : 0u) | (port->opts.queue ? KTX_SETUP_QUEUE : 0u) |
+	       (o->tap ? KTX_SETUP_TAP : 0u) | (o->zero_copy ? KTX_SETUP_ZEROCOPY : 0u);
+}
+
 /* flags: those of the use, beside what the sender's options ask for. */
 static int open_context(struct ktrxer *port, struct kt_kmod_tx *t, u32 n, u32 frame_bytes, u32 flags,
 			struct ktrxer_err *err)
@@ -47,8 +55,7 @@ static int open_context(struct ktrxer *port, struct kt_kmod_tx *t, u32 n, u32 fr
 		.slot_bytes = KT_ALIGN_UP(frame_bytes, 64u),
 		.clock = port->clock,
 		.spin_ns = o->spin_ns > MAX_SPIN_NS ? MAX_SPIN_NS : (u32)o->spin_ns,
-		.flags = flags | (o->cpu ? KTX_SETUP_CPU : 0u) | (o->fifo_priority ? KTX_SETUP_FIFO : 0u) |
-			 (o->no_spin ? KTX_SETUP_NO_SPIN : 0u) | (port->opts.queue ? KTX_SETUP_QUEUE : 0u),
+		.flags = flags | setup_flags(port, o),
 		.cpu = o->cpu ? (u32)o->cpu - 1 : 0,
 		.queue = port->opts.queue,
 		.fifo_priority = (u32)o->fifo_priority,
@@ -103,7 +110,8 @@ int kt_kmod_tx_open(struct ktrxer *port, struct kt_txslot *slots, u32 n, u32 fra
 		    struct ktrxer_err *err)
 {
 	struct kt_kmod_priv *p = port->priv;
-	int ret = open_context(port, &p->tx, n, frame_bytes, kernel_stamps ? KTX_SETUP_STAMPS : 0, err);
+	u32 flags = (kernel_stamps ? KTX_SETUP_STAMPS : 0u) | (p->tx_opts.nic_launch ? KTX_SETUP_LAUNCH : 0u);
+	int ret = open_context(port, &p->tx, n, frame_bytes, flags, err);
 
 	if (!ret) {
 		give_slots(&p->tx, slots, n);
@@ -170,16 +178,19 @@ int kt_kmod_tx_fates(struct ktrxer *port, struct kt_txfate *fates, u32 max)
 
 	for (u32 i = 0; i < n; i++) {
 		const struct ktx_done_abi *d = &t->done[(t->done_read + i) & t->mask];
+		bool launched = d->flags & KTX_DONE_LAUNCHED;
 
 		fates[i] = (struct kt_txfate){
 			.item = (u32)d->id,
 			.status = (enum ktx_status)d->status,
 			.reason = d->reason,
 			.attempts = d->attempts,
-			.launch_ns = d->launch_ns,
+			/* Given to the NIC ahead; it leaves at the time that went with it. */
+			.launch_ns = launched ? d->scheduled_ns : d->launch_ns,
 			.returned_ns = d->returned_ns,
 			.stamp_ns = d->stamp_ns,
 			.stamp_clock = d->stamp_clock,
+			.nic_launched = launched,
 		};
 	}
 	t->done_read += n;
@@ -209,6 +220,9 @@ void kt_kmod_tx_counts(struct ktrxer *port, struct kt_tx_counts *counts)
 	struct ktx_stats_abi s = { .size = sizeof(s) };
 
 	counts->fifo = kt_kmod_of(port)->tx.flags & KTX_SETUP_FIFO;
+	counts->tap = kt_kmod_of(port)->tx.flags & KTX_SETUP_TAP;
+	counts->zero_copy = kt_kmod_of(port)->tx.flags & KTX_SETUP_ZEROCOPY;
+	counts->nic_launch = kt_kmod_of(port)->tx.flags & KTX_SETUP_LAUNCH;
 	if (!ioctl(kt_kmod_of(port)->tx.fd, KTX_IOC_STATS, &s))
 		counts->batches = s.batches;
 }

@@ -21,6 +21,7 @@ void kt_probe_end(struct ktx *tx, u32 item, enum ktx_status status, int reason)
 		d->returned_ns = slot->returned_ns;
 		d->stamp_ns = slot->stamp_ns;
 		d->stamp_clock = slot->stamp_clock;
+		d->nic_launched = slot->nic_launched;
 	}
 	switch (status) {
 	case KTX_SENT:

@@ -83,6 +83,7 @@ u32 kt_offload_collect(struct ktx *tx)
 			slot->returned_ns = f[i].returned_ns;
 			slot->stamp_ns = f[i].stamp_ns;
 			slot->stamp_clock = f[i].stamp_clock;
+			slot->nic_launched = f[i].nic_launched;
 			end(tx, f[i].item, f[i].status, f[i].reason);
 		}
 	}
@@ -147,4 +148,7 @@ void kt_offload_stats(struct ktx *tx, struct ktx_stats *stats)
 	tx->port->engine->tx_counts(tx->port, &c);
 	stats->batches += c.batches;
 	stats->fifo = c.fifo;
+	stats->tap = c.tap;
+	stats->zero_copy = c.zero_copy;
+	stats->nic_launch = c.nic_launch;
 }

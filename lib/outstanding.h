@@ -30,6 +30,7 @@ struct kt_probe_entry {
 	u16 port;
 	u8 tries; /* probes sent before for the same round, unanswered */
 	u8 state; /* enum kt_probe_state */
+	bool nic_launched; /* launch_ns is not of our measuring */
 	struct ktrxer_addr addr;
 };
 

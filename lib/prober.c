@@ -198,10 +198,7 @@ int kt_prober_run(struct kt_prober *p, struct ktrxer_err *err)
 
 void kt_prober_get_stats(struct kt_prober *p, struct kt_prober_stats *stats)
 {
-	struct ktx_stats tx;
-
-	if (!ktx_get_stats(p->tx, &tx))
-		p->st.fifo = tx.fifo;
+	ktx_get_stats(p->tx, &p->st.tx);
 	krx_get_stats(p->rx, &p->st.rx);
 	p->st.evicted = p->o.track ? p->out.evicted : 0;
 	p->st.forgotten = p->seen ? kt_dedup_forgotten(p->seen) : 0;

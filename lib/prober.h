@@ -96,6 +96,9 @@ struct kt_prober_opts {
 	int cpu; /* of the launching thread + 1; 0: any */
 	int fifo_priority;
 	u64 spin_ns;
+	bool tap; /* wishes, see ktx_opts */
+	bool zero_copy;
+	bool nic_launch;
 	/* To whom; any may be NULL. All are called from kt_prober_run(). */
 	void (*event)(void *ctx, const struct kt_prober_event *e);
 	bool quiet; /* no event for a launch that went well */
@@ -131,7 +134,8 @@ struct kt_prober_stats {
 	u64 start_ns; /* launch clock: first launch, last launch */
 	u64 end_ns;
 	bool interrupted;
-	bool fifo; /* launches are real-time */
+	u64 nic_launched; /* of sent: by the NIC's clock */
+	struct ktx_stats tx;
 };
 
 /* Opens sender and receiver and sets the rules. The options' memory stays the caller's and must last. */

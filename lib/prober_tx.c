@@ -163,7 +163,7 @@ void kt_prober_settle(struct kt_prober *p, struct kt_probe_entry *e, enum ktx_st
 			p->st.start_ns = e->launch_ns;
 		if (e->launch_ns > p->last_launch_ns)
 			p->last_launch_ns = p->st.end_ns = e->launch_ns;
-		if (!p->o.flood || p->o.pace.kind != KT_PACE_ASAP)
+		if (!e->nic_launched && (!p->o.flood || p->o.pace.kind != KT_PACE_ASAP))
 			kt_histogram_add(&p->launch_error, (s64)(e->launch_ns - e->scheduled_ns));
 		show_frame(p, e);
 	}
@@ -186,11 +186,13 @@ void kt_prober_completions(struct kt_prober *p)
 
 			p->in_flight--;
 			p->st.launch_retries += done[i].attempts > 1 ? done[i].attempts - 1 : 0;
+			p->st.nic_launched += done[i].nic_launched;
 			p->st.bytes += done[i].status == KTX_SENT ? done[i].len : 0;
 			if (e) {
 				e->launch_ns = done[i].launch_ns;
 				e->returned_ns = done[i].returned_ns;
 				e->attempts = done[i].attempts;
+				e->nic_launched = done[i].nic_launched;
 			}
 			kt_prober_settle(p, e, done[i].status, done[i].reason);
 		}
@@ -303,6 +305,9 @@ int kt_prober_tx_init(struct kt_prober *p, struct ktrxer_err *err)
 	o.thread = p->threaded;
 	o.cpu = p->o.cpu;
 	o.fifo_priority = p->threaded ? p->o.fifo_priority : 0;
+	o.tap = p->o.tap;
+	o.zero_copy = p->o.zero_copy;
+	o.nic_launch = p->o.nic_launch;
 	ret = ktx_open(&p->tx, p->port, &o, err);
 	return ret ? ret : kt_path_cache_new(&p->paths, p->port, err);
 }

@@ -56,6 +56,9 @@ static int check_opts(struct ktx *tx, const struct ktx_opts *opts, struct ktrxer
 		return kt_err(err, EINVAL, "at most %u probes can be pending, not %u", MAX_PENDING, tx->o.max_pending);
 	if (tx->o.fifo_priority < 0 || tx->o.fifo_priority > 99)
 		return kt_err(err, EINVAL, "a real-time priority is 1 to 99, not %d", tx->o.fifo_priority);
+	if (tx->o.nic_launch && tx->port->clock != KTRXER_CLOCK_TAI)
+		return kt_err(err, EINVAL, "a NIC launches by TAI, and the port's clock is %s",
+			      ktrxer_clock_name(tx->port->clock));
 	if (tx->o.cpu < 0 || tx->o.cpu > 1024)
 		return kt_err(err, EINVAL, "no CPU %d", tx->o.cpu - 1);
 	if (tx->o.thread && kt_port_virtual(tx->port))

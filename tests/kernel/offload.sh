@@ -6,6 +6,6 @@ set -u
 . "$(dirname "$0")/lib.sh"
 for f in $KT_FLAVOURS; do
 	module "$f" tests/kernel/hostile
-	in_guest "$f" --timeout 200 -- bash tests/kernel/each.sh offload traces
+	in_guest "$f" --timeout 200 -- bash tests/kernel/each.sh offload wishes traces
 done
 done_testing

@@ -65,6 +65,14 @@ done
 
 run --engine packet --duration 5.5ms "$T/ten.pcap"
 same "a duration ends the file early" "$(sum .sent)" 6
+# What the engine cannot do is said, and the frames leave all the same.
+run --engine packet --clock tai --tap --zero-copy --nic-launch "$T/ten.pcap"
+same "wishes that are not granted: exit code, sent, by the NIC" "$code $(sum .sent) $(sum .nic_launched)" "0 10 0"
+same "they are named" "$(grep -c 'is not in force: engine packet on a0 has no such thing' "$T/err")" 3
+run --engine packet --nic-launch "$T/ten.pcap"
+same "a NIC launches by TAI" "$code $(cat "$T/err")" \
+	"2 ktrxer send: --nic-launch is for --clock tai: by no other clock does a NIC launch"
+
 run --engine packet --count 4 "$T/ten.pcap"
 same "a count too" "$(sum .sent)" 4
 
