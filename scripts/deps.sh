@@ -10,7 +10,8 @@ set -eu
 build=(gcc libc6-dev make pkg-config clang libbpf-dev libpcap-dev linux-libc-dev)
 run=(iproute2 iptables nftables ethtool jq tcpdump tshark unbound iputils-ping procps util-linux)
 # The kernels themselves are unpacked by tests/kernel/prepare.sh, not installed.
-kernel=(qemu-system-x86 gcc-12 libelf1 libssl3 busybox-static cpio kmod xz-utils zstd iperf3 dkms openssl)
+kernel=(qemu-system-x86 gcc-12 libelf1 libssl3 busybox-static cpio kmod xz-utils zstd iperf3 dkms openssl
+	flex bison bc libelf-dev patch)
 test=(git clang-format shellcheck mandoc musl-tools gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 	gcc-mipsel-linux-gnu libc6-dev-mipsel-cross gcc-s390x-linux-gnu libc6-dev-s390x-cross qemu-user
 	libclang-rt-14-dev llvm nmap scamper socat time tcpreplay debhelper dh-dkms lintian mmdebstrap)

@@ -13,15 +13,16 @@
 
 # stage DIRECTORY COMMAND: this guest's own segment of the initramfs.
 stage() {
-	local dir=$1 command=$2 s=$1/stage
+	local dir=$1 command=$2 s=$1/stage kernel
+	kernel=$(kernel_of "$flavour")
 	mkdir -p "$s"/{job,ko,etc,src/build}
 	cp tests/kernel/init.sh "$s/init" && chmod 755 "$s/init" || return 1
 	cp -a tests scripts "$s/src/"
 	find "$build" -maxdepth 3 -type f -perm -100 \( -path "$build/tests/*" -o -path "$build/bench/*" -o -path "$build/examples/*" \
 		-o -path "$build/ktrxer" \) ! -path "$build/tests/unit/*" ! -path "$build/tests/core/*" -printf '%P\0' | (cd "$build" && xargs -0r cp -a --parents -t "$s/src/build/")
 	# Not one that another test is making just now.
-	[ ! -d "$build/kmod/$flavour" ] || flock "$build/kmod/$flavour/lock" \
-		find "$build/kmod/$flavour" -name '*.ko' -exec cp -t "$s/ko" {} +
+	[ ! -d "$build/kmod/$kernel" ] || flock "$build/kmod/$kernel/lock" \
+		find "$build/kmod/$kernel" -name '*.ko' -exec cp -t "$s/ko" {} +
 	# Nobody debugs there, and with it a guest has 25 times as much of them to unpack.
 	find "$s/ko" -name '*.ko' -exec strip --strip-debug {} +
 	echo 'root:x:0:0:root:/root:/bin/bash' > "$s/etc/passwd"
@@ -42,7 +43,7 @@ stage() {
 	find "$s" -exec touch -hd @0 {} +
 	(cd "$s" && find . -mindepth 1 -printf '%P\n' | pack) > "$dir/run.cpio"
 	rm -rf "$s"
-	cat "$cache/$flavour/modules.cpio" "${userlands[@]}" "$dir/run.cpio" > "$dir/initrd"
+	cat "$cache/$kernel/modules.cpio" "${userlands[@]}" "$dir/run.cpio" > "$dir/initrd"
 	rm "$dir/run.cpio"
 }
 
@@ -75,6 +76,10 @@ nic_options() {
 
 # boot DIRECTORY: returns when the guest is gone.
 boot() {
+	if is_um "$flavour"; then um_boot "$1"; else boot_qemu "$1"; fi
+}
+
+boot_qemu() {
 	local dir=$1 smp=$cpus args=() time=() append="console=ttyS0 panic=-1 oops=panic loglevel=7 rdinit=/init tsc=reliable"
 	# A guest's TSC is this machine's. When the guest finds out its rate on a busy one it may believe a clock that was kept
 	# waiting, and live forty times too fast ever after.
@@ -107,7 +112,8 @@ boot() {
 # complaints CONSOLE: what the kernel has to say against the job. What it said before that began, before any module of ours
 # was there, it says of itself: Debian's 6.12-rt warns of its own serial ports now and then, when they are opened.
 complaints() {
-	awk -v since="$(sed -n 's/^\[ *\([0-9.]*\)\] kt-guest: job starts.*/\1/p' "$1" 2> /dev/null)" -f tests/complaints.awk "$1" 2> /dev/null
+	if grep -q 'kt-guest: job starts' "$1" 2> /dev/null; then sed '1,/kt-guest: job starts/d' "$1"; else cat "$1" 2> /dev/null; fi |
+		awk -v since=-1 -f tests/complaints.awk
 }
 
 # verdict DIRECTORY: shows output and complaints; its status is the job's, or

@@ -27,20 +27,34 @@ made_from() {
 	[ "$1" != . ] || dirs=(Kbuild Makefile kernel core include)
 	{
 		echo "$1 $release"
+		cat "$cache/$flavour/made-from" 2> /dev/null # of a kernel that we build
 		gcc --version
 		for d in "${dirs[@]}"; do find "$d" -type f; done | sort | xargs -d '\n' sha256sum
 	} | sha256sum
 }
 
+# make_modules FLAVOUR DIR [MAKE-ARGUMENT...]
+make_modules() {
+	local flavour=$1 dir=$2 root=$cache/$1/root headers common
+	shift 2
+	if is_um "$flavour"; then
+		um_make "$dir" "$@"
+		return
+	fi
+	headers=$root/usr/src/linux-headers-$(cat "$cache/$flavour/release")
+	common=$(echo "$root"/usr/src/linux-headers-*-common*)
+	# Debian's own Makefile there names the common one by its installed path; -f goes past it. Its BTF needs pahole.
+	make -s --no-print-directory -C "$headers" -f "$common/Makefile" M="$dir" CONFIG_DEBUG_INFO_BTF_MODULES= "$@" modules
+}
+
 # build_module FLAVOUR DIR [MAKE-ARGUMENT...]
 build_module() {
-	local flavour=$1 dir=${2%/} release root headers common target sum
+	local flavour=$1 dir=${2%/} release target sum
+	flavour=$(kernel_of "$1")
 	shift 2
 	dir=${dir#"$PWD"/}
 	[ -e "$dir/Kbuild" ] || die "there is no $dir/Kbuild"
-	release=$(cat "$cache/$flavour/release") root=$cache/$flavour/root
-	headers=$root/usr/src/linux-headers-$release
-	common=$(echo "$root"/usr/src/linux-headers-*-common*)
+	release=$(cat "$cache/$flavour/release")
 	target=$build/kmod/$flavour
 	mkdir -p "$target"
 	# Two tests may want it at the same time.
@@ -56,9 +70,7 @@ build_module() {
 	fi
 	rm -f "$target/$dir/made-from"
 	mirror "$dir" "$target" || die "cannot copy $dir"
-	# Debian's own Makefile there names the common one by its installed path; -f goes past it. Its BTF needs pahole.
-	make -s --no-print-directory -C "$headers" -f "$common/Makefile" M="$target/$dir" CONFIG_DEBUG_INFO_BTF_MODULES= "$@" modules \
-		> "$target/log" 2>&1 || { cat "$target/log" >&2; die "$dir does not build for $flavour"; }
+	make_modules "$flavour" "$target/$dir" "$@" > "$target/log" 2>&1 || { cat "$target/log" >&2; die "$dir does not build for $flavour"; }
 	# A warning of our own fails as everywhere; the missing BTF and such are not ours.
 	if grep -E 'warning:|WARNING: modpost' "$target/log" >&2; then die "$dir builds with warnings for $flavour"; fi
 	[ $# != 0 ] || echo "$sum" > "$target/$dir/made-from"

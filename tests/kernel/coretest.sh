@@ -31,7 +31,7 @@ for f in $KT_FLAVOURS; do
 		not_ok "$f: coretest-module builds without a warning" "$(tail -n 20 "$T/log")"
 	fi
 	# Code by its sections; size's own sum would count the unwinder's and modversions' tables.
-	text=$(size -A "$KT_BUILD/kmod/$f/ktrxer.ko" | awk '$1 ~ /text/ { n += $2 } END { print n + 0 }')
+	text=$(size -A "${kt_paths[0]}" | awk '$1 ~ /text/ { n += $2 } END { print n + 0 }')
 	if [ "$text" -gt 0 ] && [ "$text" -lt $limit ]; then
 		ok "$f: $text bytes of text, below $limit"
 	else

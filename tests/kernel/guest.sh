@@ -11,7 +11,7 @@
 #   guest.sh run [OPTION...] FLAVOUR COMMAND [ARGUMENT...]
 #                                       boot, run COMMAND in /src, show its output; options may follow FLAVOUR too
 #
-# FLAVOUR: 6.1, 6.1-rt, 6.12, 6.12-rt.
+# FLAVOUR: 6.1, 6.1-rt, 6.12, 6.12-rt; uml, uml-tt (um.sh).
 #   --cpus N        virtual CPUs (2)
 #   --cpu MODEL     QEMU's processor model (qemu64)
 #   --mem MB        (768)
@@ -69,6 +69,11 @@ trap 'exit 143' TERM HUP
 . tests/kernel/prepare.sh
 . tests/kernel/build.sh
 . tests/kernel/boot.sh
+. tests/kernel/um.sh
+
+# kernel_of FLAVOUR: under which name its kernel and the modules for it are kept.
+kernel_of() { echo "${1%-tt}"; }
+is_um() { [ "$(kernel_of "$1")" = uml ]; }
 
 cpus=2 cpu=qemu64 mem=768 icount='' net=none cards=() peer='' pcap='' out='' out_mb=64 console='' overlay='' extra_append='' limit=300
 flavour='' modules=() userlands=() tshark=''
@@ -142,6 +147,7 @@ run)
 	options "$@"
 	[ ${#command[@]} -gt 0 ] || usage
 	prepare "$flavour"
+	! is_um "$flavour" || [ "$net" = none ] || die "$flavour has no cards, so no --net"
 	network
 	for u in userland $tshark; do userland "$u"; done
 	work=$(mktemp -d)

@@ -37,6 +37,10 @@ ip link set lo up
 sysctl -qw net.core.netdev_max_backlog=30000 net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 \
 	net.ipv6.conf.default.router_solicitations=0 kernel.hung_task_timeout_secs=60
 
+leaks=/sys/kernel/debug/kmemleak
+# What the kernel has lost by itself until here is not ours.
+[ ! -e $leaks ] || echo clear > $leaks
+
 # Not from the leader of a session: the line must not become its terminal, to be hung up when it ends.
 echo "kt-guest: job starts" > /dev/kmsg
 setsid bash /job/run < /dev/null >&7 2>&1 7>&- 8>&- 9>&- &
@@ -50,8 +54,25 @@ status=$?
 echo "kt-guest: job ended, $status" > /dev/kmsg
 $bb stty raw <&7 # waits until all is out
 
+if [ -e $leaks ]; then
+	# It takes no object for lost that is younger than five seconds, nor one whose address was on a stack just now. Addresses that
+	# the kernel keeps with something in their lowest bits it does not recognize: what counts is allocated by way of a module of
+	# ours, or by one that has gone, whose functions have no names any more.
+	sleep 6
+	echo scan > $leaks
+	echo scan > $leaks
+	awk '
+		function tell() { if (ours) printf "%s", text > "/dev/kmsg"; close("/dev/kmsg"); text = ""; ours = 0 }
+		/^unreferenced object/ { tell() }
+		/^ +\[<[0-9a-f]+>\]/ && (/\[kt[a-z_]*\]$/ || / 0x[0-9a-f]+$/) { ours = 1 }
+		length(text) < 800 { text = text $0 "; " } # a message has its limit
+		END { tell() }' $leaks
+fi
+
 if [ -n "$($bb ls -A /out)" ]; then
-	if ! modprobe virtio_pci || ! modprobe virtio_blk || ! [ -b /dev/vda ] || ! tar -C /out -cf /dev/vda . || ! sync; then
+	disk=/dev/ubda # User Mode Linux's
+	[ -b $disk ] || { modprobe virtio_pci && modprobe virtio_blk && disk=/dev/vda; }
+	if ! [ -b $disk ] || ! tar -C /out -cf $disk . || ! sync; then
 		echo "cannot bring back what is in /out" >&8
 	fi
 fi

@@ -13,14 +13,21 @@ cd "$KT_SRC" || exit 1
 guest=tests/kernel/guest.sh
 KT_FLAVOURS=${KT_FLAVOURS:-6.1 6.12 6.12-rt}
 
-# module FLAVOUR [DIR...]: ktrxer.ko and modules of tests, built for it; what in_guest loads from then on.
+# module FLAVOUR [DIR...]: ktrxer.ko and modules of tests, built for it, as in kt_paths; what in_guest loads from then on.
 module() {
 	local f=$1 d ko
 	shift
-	kt_modules=()
+	kt_modules=() kt_paths=()
 	for d in . "$@"; do
-		check "$f: $([ "$d" = . ] && echo ktrxer.ko || echo "$d") builds" $guest build "$f" "$d"
-		for ko in "$KT_BUILD/kmod/$f/$d"/*.ko; do kt_modules+=("$(basename "$ko" .ko)"); done
+		if $guest build "$f" "$d" > "$T/built" 2> "$T/said"; then
+			ok "$f: $([ "$d" = . ] && echo ktrxer.ko || echo "$d") builds"
+		else
+			not_ok "$f: $([ "$d" = . ] && echo ktrxer.ko || echo "$d") builds" "$(tail -n 20 "$T/said")"
+		fi
+		while read -r ko; do
+			kt_paths+=("$ko")
+			kt_modules+=("$(basename "$ko" .ko)")
+		done < "$T/built"
 	done
 }
 

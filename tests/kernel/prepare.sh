@@ -74,6 +74,10 @@ unpack() {
 
 prepare() {
 	local flavour=$1 dir=$cache/$1 work list release m wanted=('./boot/vmlinuz-*' '*/modules.builtin*' '*/modules.order')
+	if is_um "$1"; then
+		um_prepare
+		return
+	fi
 	[ ! -e "$dir/release" ] || return 0
 	[ "$(dpkg --print-architecture 2> /dev/null)" = amd64 ] || die "guests want Debian on amd64"
 	mkdir -p "$cache"
