@@ -59,6 +59,15 @@ static bool is_wireless(const struct net_device *dev)
 #endif
 }
 
+/*
+ * A kernel for one CPU has no locks, only what is disabled meanwhile, so there trying one says yes also when what was interrupted
+ * holds it. On top of what has bottom halves enabled none of ours is held, nor the queue's.
+ */
+static bool are_locks_real(void)
+{
+	return IS_ENABLED(CONFIG_SMP);
+}
+
 /* Drivers whose transmit function waits for no lock but the queue's, or one that nobody takes with interrupts enabled: Linux 6.1. */
 static bool is_known(const struct net_device *dev)
 {
@@ -76,7 +85,7 @@ enum kt_tx_irq kt_tx_irq_allowed(const struct ktx *tx, const struct net_device *
 	if (IS_ENABLED(CONFIG_PREEMPT_RT) || !wanted || tx->setup.flags & others || dev->type != ARPHRD_ETHER ||
 	    passes_on(dev) || is_wireless(dev))
 		return KT_IRQ_NEVER;
-	return wanted > 1 || is_known(dev) ? KT_IRQ_ALWAYS : KT_IRQ_OUTSIDE;
+	return are_locks_real() && (wanted > 1 || is_known(dev)) ? KT_IRQ_ALWAYS : KT_IRQ_OUTSIDE;
 }
 
 /* Behind a lock that this interrupt has had: others on other CPUs have it, for a short time. */

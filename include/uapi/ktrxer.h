@@ -278,7 +278,7 @@ enum ktx_stats_flag {
 	KTX_STATS_IRQ = 1 << 1,
 	/*
 	 * Also in the middle of what other traffic has the CPU do, which would delay launches by milliseconds. With drivers that are
-	 * known to allow it, or the parameter.
+	 * known to allow it, or the parameter; not on kernels built for one CPU, whose locks do not tell whether they are held.
 	 */
 	KTX_STATS_IRQ_ALWAYS = 1 << 2,
 };
