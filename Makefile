@@ -19,6 +19,8 @@ COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 CC ?= gcc
 AR ?= ar
 CLANG ?= clang
+# Of the machine's byte order: this one's, bpfel or bpfeb.
+BPF_TARGET ?= bpf
 PKG_CONFIG ?= pkg-config
 # V=1 shows the commands whole.
 Q := $(if $(V),,@)
@@ -34,7 +36,8 @@ WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes 
 # clang looks into the kernel's netlink macros, which cast const away and mix signs.
 WARN += $(if $(findstring clang,$(CC)),-Wno-cast-qual -Wno-sign-compare)
 CFLAGS ?= -g
-KT_CFLAGS := -std=gnu11 -O$(O) $(WARN) -fvisibility=hidden -fno-strict-aliasing -D_GNU_SOURCE -MMD -MP
+# 64 bits also on 32-bit machines: offsets, as mappings of AF_XDP and /dev/krx are beyond 4 GiB; and time, beyond 2038.
+KT_CFLAGS := -std=gnu11 -O$(O) $(WARN) -fvisibility=hidden -fno-strict-aliasing -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -MMD -MP
 LDLIBS := -lpthread
 
 # SAN=address,undefined or SAN=thread; give it a BUILD of its own.
@@ -120,7 +123,7 @@ $(BUILD)/%.o: %.c $(BUILD)/made-with
 $(BUILD)/%.bpf.o: %.bpf.c
 	@mkdir -p $(@D)
 	$(call say,BPF)
-	$(Q)$(CLANG) -target bpf -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -mcpu=v3 -MMD -MP \
+	$(Q)$(CLANG) -target $(BPF_TARGET) -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -mcpu=v3 -MMD -MP \
 		-I/usr/include/$(shell $(CLANG) -print-multiarch 2>/dev/null || gcc -print-multiarch) -c -o $@ $<
 
 # The BPF programs travel inside the library.

@@ -345,6 +345,8 @@ static int map_file(struct file *file, struct vm_area_struct *vma)
 
 	if (!kt_load_acquire(&rx->ready))
 		return -ENXIO;
+	BUILD_BUG_ON(KRX_MAP_CURSORS % (1u << 16) ||
+		     (u64)KT_RING_MAX_UNITS * KT_RING_UNIT + PAGE_SIZE > KRX_MAP_CURSORS);
 	if (offset >= KRX_MAP_CURSORS)
 		return kt_mem_map(&rx->cursor_mem, vma, offset - KRX_MAP_CURSORS, true);
 	return kt_mem_map(&rx->ring_mem, vma, offset - KRX_MAP_RING, false);

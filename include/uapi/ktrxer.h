@@ -31,7 +31,7 @@
 
 #define KTX_DEVICE "ktx"
 #define KRX_DEVICE "krx"
-#define KTRXER_ABI 1 /* grows when a field changes its meaning; new fields only grow sizes */
+#define KTRXER_ABI 2 /* grows when a field changes its meaning; new fields only grow sizes */
 
 /* --- Common -------------------------------------------------------------------- */
 
@@ -358,7 +358,8 @@ struct ktx_flood_abi {
  * by fork or SCM_RIGHTS; each KRX_IOC_LISTEN is a listener of its own until KRX_IOC_UNLISTEN or the file's end.
  */
 #define KRX_MAP_RING 0x0ull
-#define KRX_MAP_CURSORS 0x100000000ull /* offset for mmap */
+#define KRX_MAP_CURSORS \
+	0xf0000000ull /* offset for mmap: behind any ring, and within what 32-bit kernels can map of a device */
 
 enum krx_setup_flag {
 	/* judge every frame that the interface receives, at the netdev ingress hook; without either flag this one */
