@@ -125,7 +125,9 @@ int kt_xdp_iface(struct ktrxer *port, bool need_carrier, u32 *mtu)
 	extern const u8 kt_xdp_obj_##name[], kt_xdp_obj_##name##_end[]
 
 EMBED(rx, "xdp_rx.bpf.o");
+EMBED(rx_unwatched, "xdp_rx_unwatched.bpf.o");
 EMBED(flood, "xdp_flood.bpf.o");
+EMBED(callback, "xdp_callback.bpf.o");
 
 static _Thread_local struct {
 	libbpf_print_fn_t before;
@@ -159,11 +161,18 @@ void kt_xdp_log_end(void)
 
 struct bpf_object *kt_xdp_bpf_open(enum kt_xdp_obj which)
 {
-	const u8 *obj = which == KT_XDP_OBJ_RX ? kt_xdp_obj_rx : kt_xdp_obj_flood;
-	const u8 *end = which == KT_XDP_OBJ_RX ? kt_xdp_obj_rx_end : kt_xdp_obj_flood_end;
-	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = which == KT_XDP_OBJ_RX ? "ktrxer_rx" : "ktrxer_flood");
+	static const struct {
+		const u8 *begin, *end;
+		const char *name;
+	} objs[] = {
+		[KT_XDP_OBJ_RX] = { kt_xdp_obj_rx, kt_xdp_obj_rx_end, "ktrxer_rx" },
+		[KT_XDP_OBJ_RX_UNWATCHED] = { kt_xdp_obj_rx_unwatched, kt_xdp_obj_rx_unwatched_end, "ktrxer_rx" },
+		[KT_XDP_OBJ_FLOOD] = { kt_xdp_obj_flood, kt_xdp_obj_flood_end, "ktrxer_flood" },
+		[KT_XDP_OBJ_CALLBACK] = { kt_xdp_obj_callback, kt_xdp_obj_callback_end, "ktrxer_callback" },
+	};
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = objs[which].name);
 
-	return bpf_object__open_mem(obj, (size_t)(end - obj), &opts);
+	return bpf_object__open_mem(objs[which].begin, (size_t)(objs[which].end - objs[which].begin), &opts);
 }
 
 /* The map of a section of variables; libbpf names them after object and section. */
@@ -218,6 +227,36 @@ bool kt_xdp_has_helper(u32 helper)
 		kt_store_release(k, answer);
 	}
 	return answer == 2;
+}
+
+/* A receiver that is refused tells of the lack; who may load nothing at all is told of that before. */
+static bool has_callbacks(void)
+{
+	static u32 known; /* as above */
+	u32 answer = kt_load_acquire(&known);
+	struct bpf_object *obj;
+
+	if (!answer) {
+		kt_xdp_log_begin();
+		obj = kt_xdp_bpf_open(KT_XDP_OBJ_CALLBACK);
+		answer = obj && !bpf_object__load(obj) ? 2 : 1;
+		bpf_object__close(obj);
+		kt_xdp_log_end();
+		kt_store_release(&known, answer);
+	}
+	return answer == 2;
+}
+
+int kt_xdp_probe_rx(struct ktrxer_err *err)
+{
+	if (!kt_xdp_has_helper(BPF_FUNC_xdp_load_bytes))
+		return kt_err(err, EOPNOTSUPP,
+			      "receiving by XDP needs Linux 5.18, CAP_BPF and CAP_NET_ADMIN; engine packet does not");
+	if (!has_callbacks())
+		return kt_err(err, EOPNOTSUPP,
+			      "receiving by XDP needs a kernel that compiles BPF programs with callbacks (64 bits, "
+			      "net.core.bpf_jit_enable); engine packet does not");
+	return 0;
 }
 
 static int probe_socket(struct ktrxer_err *err)
@@ -279,10 +318,11 @@ static int probe(const char *ifname, struct ktrxer_err *err)
 
 	if (!ret)
 		ret = probe_bpf(err);
-	if (!ret && !kt_xdp_has_helper(BPF_FUNC_xdp_load_bytes))
-		ret = kt_err(err, EOPNOTSUPP,
-			     "receiving needs Linux 5.18; only sending works here: engine xdp can be "
-			     "asked for by name");
+	if (!ret && kt_xdp_probe_rx(err))
+		ret = kt_err(
+			err, EOPNOTSUPP,
+			"receiving needs Linux 5.18 and 64 bits, with BPF programs compiled; only sending works here: "
+			"engine xdp can be asked for by name");
 	if (!ret && ifname)
 		ret = probe_iface(ifname, err);
 	return ret;

@@ -71,7 +71,7 @@ int kt_xdp_enter_new(int *netns_fd);
 /* The interface now: 0, -ENETDOWN (down, or no carrier and need_carrier) or -ENODEV. *mtu may be NULL. */
 int kt_xdp_iface(struct ktrxer *port, bool need_carrier, u32 *mtu);
 
-enum kt_xdp_obj { KT_XDP_OBJ_RX, KT_XDP_OBJ_FLOOD };
+enum kt_xdp_obj { KT_XDP_OBJ_RX, KT_XDP_OBJ_RX_UNWATCHED, KT_XDP_OBJ_FLOOD, KT_XDP_OBJ_CALLBACK };
 
 /* The embedded BPF object, opened and not yet loaded; NULL and errno. */
 struct bpf_object *kt_xdp_bpf_open(enum kt_xdp_obj which);
@@ -89,6 +89,8 @@ int kt_xdp_bpf_err(struct ktrxer_err *err, int code, const char *what);
 
 /* Does the kernel have ktime_get_tai_ns, loop or xdp_load_bytes for XDP programs? */
 bool kt_xdp_has_helper(u32 helper);
+/* 0, or -EOPNOTSUPP: what of this kernel receiving lacks, and what there is instead. */
+int kt_xdp_probe_rx(struct ktrxer_err *err);
 
 int kt_xdp_tx_open(struct ktrxer *port, struct kt_txslot *slots, u32 n, u32 frame_bytes, bool kernel_stamps,
 		   struct ktrxer_err *err);

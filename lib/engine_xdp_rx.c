@@ -45,17 +45,11 @@ static int load(struct ktrxer *port, u32 ring_bytes, bool watch)
 {
 	struct kt_xdp_rx *r = kt_xdp(port)->rx;
 	struct kt_xdp_consts consts = { .use_tai = port->rx_clock == KTRXER_CLOCK_TAI };
-	struct bpf_program *prog;
 	int ret;
 
-	r->obj = kt_xdp_bpf_open(KT_XDP_OBJ_RX);
+	r->obj = kt_xdp_bpf_open(watch ? KT_XDP_OBJ_RX : KT_XDP_OBJ_RX_UNWATCHED);
 	if (!r->obj)
 		return -errno;
-	bpf_object__for_each_program(prog, r->obj)
-	{
-		if (bpf_program__type(prog) != BPF_PROG_TYPE_XDP)
-			bpf_program__set_autoload(prog, watch);
-	}
 	ret = kt_xdp_set_consts(r->obj, &consts, sizeof(consts));
 	bpf_map__set_max_entries(bpf_object__find_map_by_name(r->obj, "ring"), ring_bytes);
 	if (!ret)
@@ -167,9 +161,9 @@ int kt_xdp_rx_open(struct ktrxer *port, const struct krx_opts *opts, struct ktrx
 	if (opts->outgoing)
 		return kt_err(err, EOPNOTSUPP,
 			      "engine xdp sees arriving packets only; engine packet sees outgoing ones");
-	if (!kt_xdp_has_helper(BPF_FUNC_xdp_load_bytes))
-		return kt_err(err, EOPNOTSUPP,
-			      "receiving by XDP needs Linux 5.18, CAP_BPF and CAP_NET_ADMIN; engine packet does not");
+	ret = kt_xdp_probe_rx(err);
+	if (ret)
+		return ret;
 	x->rx = calloc(1, sizeof(*x->rx));
 	if (!x->rx)
 		return kt_err(err, ENOMEM, "no memory for a receiver");

@@ -12,6 +12,13 @@
 
 #include "../core/packet.h"
 
+/* A kernel without BTF does not know a context that is given to such a function, so there each path is verified whole. */
+#ifdef KT_WITHOUT_BTF
+#define KT_VERIFIED_ALONE static __noinline
+#else
+#define KT_VERIFIED_ALONE __noinline
+#endif
+
 #define MAX_TAGS 8
 #define MAX_EXTENSIONS 32
 #define MAX_OFF 2047u /* headers end before this */
@@ -129,7 +136,7 @@ static __always_inline u32 parse_icmp(struct kt_packet *p, const struct view *v,
 }
 
 /* From s->off on. */
-__noinline int parse_transport(struct xdp_md *ctx, struct parse *s)
+KT_VERIFIED_ALONE int parse_transport(struct xdp_md *ctx, struct parse *s)
 {
 	struct kt_packet *p = &s->p;
 	u32 end, bytes = 0, off;
@@ -161,7 +168,7 @@ no_header:
 	return 0;
 }
 
-__noinline int parse_ipv4(struct xdp_md *ctx, struct parse *s)
+KT_VERIFIED_ALONE int parse_ipv4(struct xdp_md *ctx, struct parse *s)
 {
 	struct kt_packet *p = &s->p;
 	u32 hlen, total, fragment, off;
@@ -239,7 +246,7 @@ static __always_inline void parse_routing(struct kt_packet *p, const u8 *h, u32 
 }
 
 /* Steps over the extension header at s->off, which becomes 0 when it is cut off. */
-__noinline int parse_extension(struct xdp_md *ctx, struct parse *s)
+KT_VERIFIED_ALONE int parse_extension(struct xdp_md *ctx, struct parse *s)
 {
 	struct kt_packet *p = &s->p;
 	u32 bytes, fragment, off;
@@ -271,7 +278,7 @@ __noinline int parse_extension(struct xdp_md *ctx, struct parse *s)
 	return 0;
 }
 
-__noinline int parse_ipv6(struct xdp_md *ctx, struct parse *s)
+KT_VERIFIED_ALONE int parse_ipv6(struct xdp_md *ctx, struct parse *s)
 {
 	struct kt_packet *p = &s->p;
 	struct view v;
@@ -347,7 +354,7 @@ static __always_inline void parse_arp(struct kt_packet *p, const struct view *v,
 }
 
 /* The link header; s is zero. Returns false when there is nothing behind it to look at. */
-__noinline int parse_link(struct xdp_md *ctx, struct parse *s, u32 wirelen)
+KT_VERIFIED_ALONE int parse_link(struct xdp_md *ctx, struct parse *s, u32 wirelen)
 {
 	struct kt_packet *p = &s->p;
 	u32 off = KT_ETH_BYTES, tags = 0;

@@ -235,7 +235,7 @@ static __always_inline void wake_reader(void)
 	bpf_ringbuf_discard(r, BPF_RB_FORCE_WAKEUP);
 }
 
-__noinline int deliver(struct xdp_md *ctx, const struct kt_xdp_action *a, const struct delivery *d)
+KT_VERIFIED_ALONE int deliver(struct xdp_md *ctx, const struct kt_xdp_action *a, const struct delivery *d)
 {
 	if (!ctx || !a || !d)
 		return false;
@@ -352,7 +352,7 @@ static __always_inline void rewrite_v4(u8 *l3, const struct kt_rewrite *rw, u32 
 	memcpy(l3 + 10, &sum, 2);
 }
 
-__noinline int rewrite(struct xdp_md *ctx, const struct kt_packet *p, const struct kt_rewrite *rw)
+KT_VERIFIED_ALONE int rewrite(struct xdp_md *ctx, const struct kt_packet *p, const struct kt_rewrite *rw)
 {
 	u8 *data, *data_end, *l3;
 	u16 pseudo = 0xffff; /* complement of what the addresses' sum grew by */
@@ -509,6 +509,7 @@ SEC("xdp.frags") int kt_rx(struct xdp_md *ctx)
 	return XDP_PASS;
 }
 
+#ifndef KT_WITHOUT_BTF
 /* --- What redirection could not do: tells passed from lost ------------------------------- */
 
 struct net {
@@ -592,3 +593,4 @@ SEC("tp_btf/xdp_exception") int kt_rx_exception(u64 *args)
 		last_failed((void *)args[1]);
 	return 0;
 }
+#endif

@@ -222,8 +222,7 @@ static void trouble_mtu_changes(void)
 
 	o.max_frame = 9014;
 	suite_world();
-	if (ktx_open(&W.a.tx, W.a.port, &o, NULL))
-		TEST_FAIL("a sender for frames longer than today's MTU cannot be opened");
+	suite_tx(&o); /* for frames longer than today's MTU */
 	suite_send(0, 5, 1514);
 	suite_complete(0, 5, KTX_SENT);
 	suite_send(5, 5, 5000);
