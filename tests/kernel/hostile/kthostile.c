@@ -183,13 +183,13 @@ static void consume(struct sk_buff *skb)
 		consume_skb(skb);
 }
 
-static netdev_tx_t take(struct hostile *h, struct sk_buff *skb, int answer)
+/* Lock held. What is taken ends without it: senders hear of that, and have locks of their own. */
+static netdev_tx_t take(struct hostile *h, struct sk_buff *skb, int answer, struct sk_buff **taken)
 {
 	look_at(h, skb);
 	dev_sw_netstats_tx_add(h->dev, 1, skb->len);
 	announce(h, skb);
-	stamp(h, skb);
-	consume(skb);
+	*taken = skb;
 	return answer;
 }
 
@@ -272,6 +272,7 @@ static int hostile_setup_tc(struct net_device *dev, enum tc_setup_type type, voi
 
 static netdev_tx_t hostile_xmit(struct sk_buff *skb, struct net_device *dev)
 {
+	struct sk_buff *taken = NULL, *dropped = NULL;
 	struct hostile *h = netdev_priv(dev);
 	unsigned long flags;
 	u32 pause_us;
@@ -295,18 +296,15 @@ static netdev_tx_t hostile_xmit(struct sk_buff *skb, struct net_device *dev)
 	case DROP:
 	case ERROR:
 		h->seen.dropped++;
-		if (in_hardirq())
-			dev_kfree_skb_irq(skb);
-		else
-			kfree_skb(skb);
+		dropped = skb;
 		ret = a == DROP ? NET_XMIT_DROP : -EIO;
 		break;
 	case CN:
-		ret = take(h, skb, NET_XMIT_CN);
+		ret = take(h, skb, NET_XMIT_CN, &taken);
 		break;
 	case STOP:
 	case STALL:
-		ret = take(h, skb, NETDEV_TX_OK);
+		ret = take(h, skb, NETDEV_TX_OK, &taken);
 		netif_stop_queue(dev);
 		if (a == STOP)
 			hrtimer_start(&h->timer, ns_to_ktime((pause_us ? pause_us : 1000) * 1000ull),
@@ -316,10 +314,10 @@ static netdev_tx_t hostile_xmit(struct sk_buff *skb, struct net_device *dev)
 		spin_unlock_irqrestore(&h->lock, flags);
 		take_long(pause_us > 1000 ? 1000 : pause_us);
 		spin_lock_irqsave(&h->lock, flags);
-		ret = take(h, skb, NETDEV_TX_OK);
+		ret = take(h, skb, NETDEV_TX_OK, &taken);
 		break;
 	case GONE:
-		ret = take(h, skb, NETDEV_TX_OK);
+		ret = take(h, skb, NETDEV_TX_OK, &taken);
 		queue_work(leaving, &h->leave);
 		break;
 	case HOLD:
@@ -328,14 +326,23 @@ static netdev_tx_t hostile_xmit(struct sk_buff *skb, struct net_device *dev)
 		skb_queue_tail(&h->held, skb);
 		break;
 	case DOWN:
-		ret = take(h, skb, NETDEV_TX_OK);
+		ret = take(h, skb, NETDEV_TX_OK, &taken);
 		netif_carrier_off(dev);
 		break;
 	default:
-		ret = h->launching && (skb->tstamp || !skb_queue_empty(&h->waiting)) ? wait_for_time(h, skb)
-										     : take(h, skb, NETDEV_TX_OK);
+		ret = h->launching && (skb->tstamp || !skb_queue_empty(&h->waiting))
+			      ? wait_for_time(h, skb)
+			      : take(h, skb, NETDEV_TX_OK, &taken);
 	}
 	spin_unlock_irqrestore(&h->lock, flags);
+	if (taken) {
+		stamp(h, taken);
+		consume(taken);
+	} else if (dropped && in_hardirq()) {
+		dev_kfree_skb_irq(dropped);
+	} else {
+		kfree_skb(dropped);
+	}
 	return ret;
 }
 
