@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
 # Runs test programs, which print TAP, and tells what became of them.
 #
-#   run.sh [--build DIR] [--filter TEXT] [-j N] [-v] SUITE...
+#   run.sh [--build DIR] [--filter TEXT] [-j N] [-v] SUITE[/PROGRAM]...
 #
 # A suite is a directory of tests/: its programs in DIR/tests/SUITE and its
 # scripts tests/SUITE/*.sh. "witness" is tests/net/witness_*.sh. NAME:SUITE
@@ -33,7 +33,7 @@ while [ $# -gt 0 ]; do
 	*) suites+=("$1"); shift ;;
 	esac
 done
-[ ${#suites[@]} -gt 0 ] || { echo "usage: tests/run.sh [--build DIR] [--filter TEXT] [-j N] [-v] SUITE..." >&2; exit 2; }
+[ ${#suites[@]} -gt 0 ] || { echo "usage: tests/run.sh [--build DIR] [--filter TEXT] [-j N] [-v] SUITE[/PROGRAM]..." >&2; exit 2; }
 case $build in /*) ;; *) build=$PWD/$build ;; esac
 
 results=$build/test-results
@@ -197,11 +197,17 @@ trap 'lanes_end 130' INT
 trap 'lanes_end 143' TERM HUP
 
 for suite in "${suites[@]}"; do
+	wanted='' found=''
+	case $suite in
+	*/*) wanted=${suite#*/} suite=${suite%%/*} ;;
+	esac
 	list=$(programs "$suite") || { failed=$((failed + 1)); continue; }
 	while read -r dir program source; do
 		[ -n "$dir" ] || continue
 		name=$suite/$(basename "${source%.*}")
 		case $name in *"$filter"*) ;; *) continue ;; esac
+		[ -z "$wanted" ] || [ "$name" = "$suite/$wanted" ] || continue
+		found=yes
 		res=$(place "$name")
 		mkdir -p "$res"
 		if [ ! -x "$program" ]; then
@@ -222,6 +228,7 @@ for suite in "${suites[@]}"; do
 		lanes[$name]=$!
 		[ -z "$alone" ] || lanes_below 1
 	done <<< "$list"
+	[ -z "$wanted" ] || [ -n "$found" ] || { echo "run.sh: there is no $suite/$wanted" >&2; failed=$((failed + 1)); }
 done
 lanes_below 1
 
