@@ -26,7 +26,7 @@ static struct {
 	uint32_t n_kept;
 	uint8_t seen[1u << 16]; /* steps from one place to the next, hashed */
 	uint32_t n_seen;
-	uint64_t *cover;
+	unsigned long *cover; /* as kcov has it */
 	int kcov;
 	int live;
 	uint64_t runs;
@@ -40,7 +40,7 @@ static void cover_open(void)
 	if (fuzz.kcov < 0)
 		TEST_FAIL("/sys/kernel/debug/kcov: %s: this kernel does not tell where it was", strerror(errno));
 	CHECK_EQ(ioctl(fuzz.kcov, KCOV_INIT_TRACE, COVER_WORDS), 0);
-	fuzz.cover = mmap(NULL, COVER_WORDS * 8, PROT_READ | PROT_WRITE, MAP_SHARED, fuzz.kcov, 0);
+	fuzz.cover = mmap(NULL, COVER_WORDS * sizeof(*fuzz.cover), PROT_READ | PROT_WRITE, MAP_SHARED, fuzz.kcov, 0);
 	CHECK(fuzz.cover != MAP_FAILED);
 	CHECK_EQ(ioctl(fuzz.kcov, KCOV_ENABLE, KCOV_TRACE_PC), 0);
 }
@@ -48,7 +48,7 @@ static void cover_open(void)
 static void cover_close(void)
 {
 	ioctl(fuzz.kcov, KCOV_DISABLE, 0);
-	munmap(fuzz.cover, COVER_WORDS * 8);
+	munmap(fuzz.cover, COVER_WORDS * sizeof(*fuzz.cover));
 	close(fuzz.kcov);
 	fuzz.kcov = -1;
 }
@@ -56,10 +56,11 @@ static void cover_close(void)
 /* How many steps the last program made that were new. */
 static uint32_t cover_new(void)
 {
-	uint64_t n = __atomic_load_n(&fuzz.cover[0], __ATOMIC_RELAXED), before = 0;
+	unsigned long n = __atomic_load_n(&fuzz.cover[0], __ATOMIC_RELAXED);
+	uint64_t before = 0;
 	uint32_t fresh = 0;
 
-	for (uint64_t i = 1; i <= n; i++) {
+	for (unsigned long i = 1; i <= n; i++) {
 		uint64_t pc = fuzz.cover[i];
 		uint32_t step = (uint32_t)(((pc * 0x9e3779b97f4a7c15ull) ^ (before >> 1)) >> 13) & 0xffff;
 
@@ -283,7 +284,7 @@ static void t_fuzz(void)
 	if (dir)
 		save_all(dir);
 	CHECK(fuzz.n_kept > 10);
-	CHECK(fuzz.n_seen > first + first / 4); /* what is kept leads on */
+	CHECK(fuzz.n_seen > first + 100); /* what is kept leads on */
 	free(p);
 }
 
