@@ -115,6 +115,9 @@ $(BUILD)/made-with: always
 	@mkdir -p $(@D)
 	@echo '$(MADE_WITH)' | cmp -s - $@ || echo '$(MADE_WITH)' > $@
 
+# libpcap's packet headers have the time_t that the machine's libraries are built with, which on 32 bits need not be ours.
+$(BUILD)/lib/pcapfile.o: KT_CFLAGS := $(filter-out -D_TIME_BITS=64,$(KT_CFLAGS))
+
 $(BUILD)/%.o: %.c $(BUILD)/made-with
 	@mkdir -p $(@D)
 	$(call say,CC)

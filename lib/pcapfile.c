@@ -88,6 +88,12 @@ void kt_pcapfile_close(struct kt_pcapfile *f)
 	free(f);
 }
 
+/* libpcap takes the 32 bits of a pcap file, and any where its time_t has no more, for signed: from 2038 on, for before 1970. */
+static u64 seconds_of(const struct timeval *tv)
+{
+	return tv->tv_sec < 0 ? (u32)tv->tv_sec : (u64)tv->tv_sec;
+}
+
 int kt_pcapfile_next(struct kt_pcapfile *f, struct kt_pcapfile_packet *p, struct ktrxer_err *err)
 {
 	struct pcap_pkthdr *h;
@@ -103,7 +109,7 @@ int kt_pcapfile_next(struct kt_pcapfile *f, struct kt_pcapfile_packet *p, struct
 	p->data = data;
 	p->caplen = h->caplen;
 	p->wirelen = h->len < h->caplen ? h->caplen : h->len;
-	p->stamp_ns = (u64)h->ts.tv_sec * KT_NSEC_PER_SEC + (u64)h->ts.tv_usec; /* ns, because asked for */
+	p->stamp_ns = seconds_of(&h->ts) * KT_NSEC_PER_SEC + (u64)h->ts.tv_usec; /* ns, because asked for */
 	p->number = f->number;
 	return 1;
 }

@@ -111,6 +111,28 @@ static void t_round_trip(void)
 	}
 }
 
+static void t_beyond_2038(void)
+{
+	static const u64 stamp = 2209032000000000001ull; /* in 2040 */
+
+	need_pcap();
+	for (int format = 0; format <= KT_PCAPWRITE_PCAP; format++) {
+		struct kt_pcapwrite *w = begin(path_of("late"), (enum kt_pcapwrite_format)format);
+		struct kt_pcapwrite_packet out = {
+			.data = (const u8 *)dir, .caplen = 14, .wirelen = 14, .stamp_ns = stamp
+		};
+		struct kt_pcapfile_packet in;
+		struct kt_pcapfile *f;
+
+		CHECK_EQ(kt_pcapwrite_packet(w, &out, &err), 0);
+		CHECK_EQ(kt_pcapwrite_close(w, &err), 0);
+		CHECK_EQ(kt_pcapfile_open(&f, path_of("late"), &err), 0);
+		CHECK_EQ(kt_pcapfile_next(f, &in, &err), 1);
+		CHECK_EQ(in.stamp_ns, stamp);
+		kt_pcapfile_close(f);
+	}
+}
+
 static void t_flush_makes_it_readable(void)
 {
 	struct kt_pcapwrite *w;
@@ -298,13 +320,14 @@ static void t_make_directory(void)
 
 static void t_remove_directory(void)
 {
-	static const char *const names[] = { "round", "flush", "one",  "two",  "full",	"cut",
-					     "empty", "magic", "link", "huge", "rewind" };
+	static const char *const names[] = { "round", "late",  "flush", "one",	"two",	"full",
+					     "cut",   "empty", "magic", "link", "huge", "rewind" };
 
 	for (size_t i = 0; i < KT_ARRAY_LEN(names); i++)
 		unlink(path_of(names[i]));
 	CHECK_EQ(rmdir(dir), 0);
 }
 
-TEST_MAIN(T(t_make_directory), T(t_round_trip), T(t_flush_makes_it_readable), T(t_next_file), T(t_full_disk),
-	  T(t_dev_full), T(t_cut_anywhere), T(t_bad_files), T(t_rewind), T(t_filter), T(t_remove_directory))
+TEST_MAIN(T(t_make_directory), T(t_round_trip), T(t_beyond_2038), T(t_flush_makes_it_readable), T(t_next_file),
+	  T(t_full_disk), T(t_dev_full), T(t_cut_anywhere), T(t_bad_files), T(t_rewind), T(t_filter),
+	  T(t_remove_directory))
