@@ -253,9 +253,13 @@ static void write_raw(const char *name, const void *data, size_t n)
 
 static void t_bad_files(void)
 {
-	/* A record of four gigabytes. */
-	static const u32 huge[] = { 0xa1b23c4d, 4 << 16 | 2, 0, 0, 65535, 1, 1, 1, 0xfffffff0, 0xfffffff0, 0 };
-	static const u32 other_link[] = { 0xa1b23c4d, 4 << 16 | 2, 0, 0, 65535, 113 };
+	/* A file is of the byte order of whoever wrote it, here this machine. */
+	static const struct {
+		u32 magic;
+		u16 version[2];
+		u32 zone, digits, snaplen, link, record[5];
+	} huge = { 0xa1b23c4d, { 2, 4 }, 0, 0, 65535, 1, { 1, 1, 0xfffffff0, 0xfffffff0, 0 } }, /* a record of four gigabytes */
+		other_link = { 0xa1b23c4d, { 2, 4 }, 0, 0, 65535, 113, { 0 } };
 	struct kt_pcapfile *f;
 	struct kt_pcapfile_packet p;
 
@@ -266,10 +270,10 @@ static void t_bad_files(void)
 	write_raw("magic", "this is no capture at all, is it?", 33);
 	CHECK_EQ(kt_pcapfile_open(&f, path_of("magic"), &err), -EINVAL);
 	CHECK(strstr(err.text, "magic: not a capture that can be read: "));
-	write_raw("link", other_link, sizeof(other_link));
+	write_raw("link", &other_link, sizeof(other_link));
 	CHECK_EQ(kt_pcapfile_open(&f, path_of("link"), &err), -EINVAL);
 	CHECK(strstr(err.text, "link: its link type is LINUX_SLL; only Ethernet frames can be used"));
-	write_raw("huge", huge, sizeof(huge));
+	write_raw("huge", &huge, sizeof(huge));
 	CHECK_EQ(kt_pcapfile_open(&f, path_of("huge"), &err), 0);
 	CHECK_EQ(kt_pcapfile_next(f, &p, &err), -EINVAL);
 	CHECK(strstr(err.text, "huge: record 1: "));
