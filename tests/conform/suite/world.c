@@ -262,6 +262,13 @@ void suite_tx(const struct ktx_opts *opts)
 		TEST_FAIL("ktx_open: %s", err.text);
 }
 
+/* As with senders above. */
+void suite_rx_possible(int ret, const struct ktrxer_err *err)
+{
+	if (ret == -EOPNOTSUPP && strstr(err->text, "needs a kernel that compiles BPF programs with callbacks"))
+		SKIP("%s", err->text);
+}
+
 void suite_rx(const struct krx_opts *opts, bool lossless)
 {
 	struct ktrxer_err err = { 0 };
@@ -270,9 +277,7 @@ void suite_rx(const struct krx_opts *opts, bool lossless)
 	enter(W.ns_b);
 	ret = krx_open(&W.b.rx, W.b.port, opts, &err);
 	enter(W.ns_a);
-	/* As with senders above. */
-	if (ret == -EOPNOTSUPP && strstr(err.text, "needs a kernel that compiles BPF programs with callbacks"))
-		SKIP("%s", err.text);
+	suite_rx_possible(ret, &err);
 	if (ret)
 		TEST_FAIL("krx_open: %s", err.text);
 	W.b.listener = suite_listen(lossless);
