@@ -23,9 +23,15 @@
 /* Copied even of a frame whose pages the device gets: all headers that there are in practice. */
 #define LINEAR_BYTES 128u
 
+/* Where words that lie across two are trapped, the network header begins with one (NET_IP_ALIGN): veth hands it to this host's stack. */
+static u32 alignment(const struct net_device *dev)
+{
+	return NET_IP_ALIGN ? -(u32)dev->hard_header_len & 3 : 0;
+}
+
 void kt_tx_skb_device(struct ktx *tx, const struct net_device *dev)
 {
-	tx->headroom = ALIGN(LL_RESERVED_SPACE(dev), 16);
+	tx->headroom = ALIGN(LL_RESERVED_SPACE(dev), 16) + alignment(dev);
 	tx->tailroom = dev->needed_tailroom;
 	tx->min_len = max_t(u32, dev->hard_header_len, 1);
 	tx->ether = dev->type == ARPHRD_ETHER || dev->type == ARPHRD_LOOPBACK;
