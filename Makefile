@@ -95,6 +95,10 @@ help:
 ## sudo make run         set up, build and run the main job; report in out/
 ## sudo make test        set up, build and run all tests
 ## sudo make test-kernel the tests in guests on Debian's kernels (KT_FLAVOURS)
+## sudo make test-uml    the module's tests in a kernel with every checker on; launches in virtual time
+## sudo make test-arch   library, command and module on arm64, armhf, mipsel and s390x
+## sudo make test-all    the engines' contract on every kernel and machine, with a table
+## make fuzz-kernel      fuzz both devices in that kernel, until something is found
 ## make check            the tests that need no root, quickly
 ## sudo make bench       benchmarks, results in out/bench/
 ## sudo make bench-kernel the module's figures, in guests where an instruction takes 1 ns; in out/bench/

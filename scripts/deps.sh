@@ -4,6 +4,7 @@
 #
 #   deps.sh build|run|test|bench    each includes the ones before it
 #   deps.sh kernel                  build, run and the guests of tests/kernel; part of test
+#   deps.sh arch                    test, and guests of other machines
 #   deps.sh list WHAT               prints the packages only
 set -eu
 
@@ -15,10 +16,11 @@ kernel=(qemu-system-x86 gcc-12 libelf1 libssl3 busybox-static cpio kmod xz-utils
 test=(git clang-format shellcheck mandoc musl-tools gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 	gcc-mipsel-linux-gnu libc6-dev-mipsel-cross gcc-s390x-linux-gnu libc6-dev-s390x-cross qemu-user
 	libclang-rt-14-dev llvm nmap scamper socat time tcpreplay debhelper dh-dkms lintian mmdebstrap)
+arch=(qemu-system-arm qemu-system-mips qemu-system-misc gcc-arm-linux-gnueabihf libc6-dev-armhf-cross musl)
 bench=(zmap masscan netsniff-ng stress-ng iperf3)
 
 usage() {
-	echo "usage: deps.sh [list] build|run|kernel|test|bench" >&2
+	echo "usage: deps.sh [list] build|run|kernel|test|arch|bench" >&2
 	exit 2
 }
 
@@ -33,6 +35,7 @@ build) ;;
 run) packages+=("${run[@]}") ;;
 kernel) packages+=("${run[@]}" "${kernel[@]}") ;;
 test) packages+=("${run[@]}" "${kernel[@]}" "${test[@]}") ;;
+arch) packages+=("${run[@]}" "${kernel[@]}" "${test[@]}" "${arch[@]}") ;;
 bench) packages+=("${run[@]}" "${kernel[@]}" "${test[@]}" "${bench[@]}") ;;
 *) usage ;;
 esac

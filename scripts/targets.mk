@@ -1,9 +1,10 @@
 # What one does with the project, apart from building it.
 
-.PHONY: deps-build deps-run deps-kernel deps-test deps-bench run test test-kernel guests chroot check bench bench-kernel fuzz install uninstall clean format lint \
+.PHONY: deps-build deps-run deps-kernel deps-test deps-arch deps-bench run test test-kernel test-uml test-arch test-all \
+	fuzz-kernel guests guests-uml guests-arch chroot check bench bench-kernel fuzz install uninstall clean format lint \
 	tests test-programs benches fuzzers musl cross clang san asan tsan hand-back
 
-deps-build deps-run deps-kernel deps-test deps-bench: deps-%:
+deps-build deps-run deps-kernel deps-test deps-arch deps-bench: deps-%:
 	@scripts/deps.sh $*
 
 # Root's output belongs to whoever called sudo.
@@ -47,6 +48,45 @@ test-kernel: deps-kernel
 	@$(MAKE) $(QUIET) tests
 	@$(MAKE) $(QUIET) guests || echo "guests are missing; their tests fail"
 	@tests/run.sh --build $(BUILD) kernel; status=$$?; $(MAKE) $(QUIET) hand-back; exit $$status
+
+# The debug kernel, User Mode Linux: built, in four minutes or so. Its tests are the module's, which find nothing with all checkers on; then
+# what shows that the checkers are on, launches that are exact in virtual time, and the fuzzer. Not what wants a second CPU or cards.
+UML_TESTS := $(addprefix kernel/,coretest conform ktx krx hostile offload faults)
+guests-uml:
+	@tests/kernel/guest.sh prepare uml
+test-uml: deps-test
+	@echo "building"
+	@$(MAKE) $(QUIET) tests
+	@$(MAKE) $(QUIET) guests-uml
+	@KT_FLAVOURS=uml tests/run.sh --build $(BUILD) -j 2 $(UML_TESTS) uml; status=$$?; $(MAKE) $(QUIET) hand-back; exit $$status
+
+# Until it finds something or is interrupted.
+fuzz-kernel: deps-test
+	@$(MAKE) $(QUIET) tests
+	@$(MAKE) $(QUIET) guests-uml
+	@scripts/fuzz-kernel.sh --build $(BUILD) --seconds $(or $(FUZZ_SECONDS),600) $(if $(FUZZ_ROUNDS),--rounds $(FUZZ_ROUNDS)) out/fuzz-kernel
+
+# Other machines: library, command and module cross-built, and run there.
+KT_MACHINES ?= arm64 armhf mipsel s390x
+export KT_MACHINES
+guests-arch:
+	@tests/kernel/guest.sh prepare $(KT_MACHINES)
+test-arch: deps-arch
+	@echo "building"
+	@$(MAKE) $(QUIET) tests
+	@$(MAKE) $(QUIET) guests-arch
+	@tests/run.sh --build $(BUILD) -j 2 arch; status=$$?; $(MAKE) $(QUIET) hand-back; exit $$status
+
+# Everything everywhere, and a table of what keeps the contract where: tests/table.sh.
+test-all: deps-arch
+	@echo "building"
+	@$(MAKE) $(QUIET) tests
+	@$(MAKE) $(QUIET) guests-uml guests-arch
+	@tests/kernel/guest.sh prepare $(ALL_KERNELS)
+	@KT_FLAVOURS="$(ALL_KERNELS) uml uml-tt" KT_ENGINES="mem packet xdp_generic xdp_native kmod" \
+		tests/run.sh --build $(BUILD) -j 2 kernel/conform arch/conform; status=$$?; tests/table.sh $(BUILD) || status=1; \
+		$(MAKE) $(QUIET) hand-back; exit $$status
+ALL_KERNELS := 6.1 6.1-rt 6.1-cloud 6.12 6.12-rt 6.12-cloud
 
 tests: all test-programs
 test-programs: $(TEST_BIN) $(TOOL_BIN)

@@ -11,6 +11,17 @@
 #   stop               a pipe; a line into it asks the job to end
 #   status             of QEMU itself
 
+# stage_programs FROM TO: what can be run there. Of the core's and the library's own tests this machine sees to, unless it is another's.
+stage_programs() {
+	local not=(! -path "$1/tests/unit/*" ! -path "$1/tests/core/*")
+	[ -d "$1" ] || return 0
+	! is_foreign "$flavour" || not=()
+	find "$1" -maxdepth 3 -type f -perm -100 \( -path "$1/tests/*" -o -path "$1/bench/*" -o -path "$1/examples/*" -o -path "$1/ktrxer" \) \
+		! -name '*.so*' "${not[@]}" -printf '%P\0' | (cd "$1" && xargs -0r cp -a --parents -t "$2/")
+	# Debuggers are not there, and memory may be short.
+	[ ${#not[@]} -gt 0 ] || find "$2" -type f -exec "$(cross_of "$(elf_machine "$1/ktrxer")")strip" {} +
+}
+
 # stage DIRECTORY COMMAND: this guest's own segment of the initramfs.
 stage() {
 	local dir=$1 command=$2 s=$1/stage kernel
@@ -18,13 +29,12 @@ stage() {
 	mkdir -p "$s"/{job,ko,etc,src/build}
 	cp tests/kernel/init.sh "$s/init" && chmod 755 "$s/init" || return 1
 	cp -a tests scripts "$s/src/"
-	find "$build" -maxdepth 3 -type f -perm -100 \( -path "$build/tests/*" -o -path "$build/bench/*" -o -path "$build/examples/*" \
-		-o -path "$build/ktrxer" \) ! -path "$build/tests/unit/*" ! -path "$build/tests/core/*" -printf '%P\0' | (cd "$build" && xargs -0r cp -a --parents -t "$s/src/build/")
+	stage_programs "${programs:-$(programs_of "$(machine_of "$flavour")" "$build")}" "$s/src/build"
 	# Not one that another test is making just now.
 	[ ! -d "$build/kmod/$kernel" ] || flock "$build/kmod/$kernel/lock" \
 		find "$build/kmod/$kernel" -name '*.ko' -exec cp -t "$s/ko" {} +
 	# Nobody debugs there, and with it a guest has 25 times as much of them to unpack.
-	find "$s/ko" -name '*.ko' -exec strip --strip-debug {} +
+	find "$s/ko" -name '*.ko' -exec "$(cross_of "$(machine_of "$flavour")")strip" --strip-debug {} +
 	echo 'root:x:0:0:root:/root:/bin/bash' > "$s/etc/passwd"
 	printf 'root:x:0:\nnogroup:x:65534:\n' > "$s/etc/group"
 	# tcpdump becomes this user when it reads files.
@@ -33,7 +43,7 @@ stage() {
 	echo '127.0.0.1 localhost' > "$s/etc/hosts"
 	echo 'hosts: files' > "$s/etc/nsswitch.conf"
 	[ -z "$overlay" ] || cp -a "$overlay/." "$s/" || return 1
-	printf '%s\n' "KT_MODULES='${modules[*]}'" > "$s/job/env"
+	printf '%s\n' "KT_MODULES='${modules[*]}'" "KT_LINES=$(is_foreign "$flavour" && echo virtio)" > "$s/job/env"
 	{
 		printf 'export %s\n' KT_BUILD=/src/build KT_SRC=/src KT_FLAVOUR="$flavour" KT_OUT=/out \
 			KT_ROLE="${dir##*/}" KT_SLOW="${KT_SLOW:-1}" TMPDIR=/tmp
@@ -43,7 +53,8 @@ stage() {
 	find "$s" -exec touch -hd @0 {} +
 	(cd "$s" && find . -mindepth 1 -printf '%P\n' | pack) > "$dir/run.cpio"
 	rm -rf "$s"
-	cat "$cache/$kernel/modules.cpio" "${userlands[@]}" "$dir/run.cpio" > "$dir/initrd"
+	# Malta's kernel has 256 MB, of which an initramfs takes what it is and what is in it.
+	cat "$cache/$kernel/modules.cpio" "${userlands[@]}" "$dir/run.cpio" | if [ "$flavour" = mipsel ]; then gzip -n1; else cat; fi > "$dir/initrd"
 	rm "$dir/run.cpio"
 }
 
@@ -67,7 +78,7 @@ nic_options() {
 	*) echo "-netdev dgram,id=n0,local.type=unix,local.path=$dir.sock,remote.type=unix,remote.path=$dir.nobody" ;;
 	esac
 	for model in "${cards[@]}"; do
-		[ "$model" != virtio ] || model=virtio-net-pci
+		[ "$model" != virtio ] || model=$(virtio_of "$flavour" net)
 		echo "-device $model,netdev=n$card,mac=52:54:00:77:$([ "$other" = far ] && echo 01 || echo 02):0$card"
 		card=$((card + 1))
 	done
@@ -79,31 +90,54 @@ boot() {
 	if is_um "$flavour"; then um_boot "$1"; else boot_qemu "$1"; fi
 }
 
+# lines_options FLAVOUR DIRECTORY: the log, then the job's output, its end and the pipe that stops it: serial ports; where a machine has
+# too few of them, virtio's.
+lines_options() {
+	local dir=$2 n=1 line
+	echo "-serial file:$dir/console"
+	if ! is_foreign "$1"; then
+		echo "-serial file:$dir/output -serial file:$dir/end -chardev pipe,id=stop,path=$dir/stop -serial chardev:stop"
+		return
+	fi
+	echo "-device $(virtio_of "$1" serial)"
+	for line in output end; do
+		echo "-chardev file,id=$line,path=$dir/$line -device virtserialport,chardev=$line,nr=$n"
+		n=$((n + 1))
+	done
+	echo "-chardev pipe,id=stop,path=$dir/stop -device virtserialport,chardev=stop,nr=$n"
+}
+
 boot_qemu() {
-	local dir=$1 smp=$cpus args=() time=() append="console=ttyS0 panic=-1 oops=panic loglevel=7 rdinit=/init tsc=reliable"
+	local dir=$1 smp=$cpus args=() lines=() machine=() time=() append
+	append="console=$(console_of "$flavour") panic=-1 oops=panic loglevel=7 rdinit=/init rootfstype=ramfs"
 	# A guest's TSC is this machine's. When the guest finds out its rate on a busy one it may believe a clock that was kept
 	# waiting, and live forty times too fast ever after.
-	[ -n "$icount" ] || append+=$(awk '/^bogomips/ { printf " tsc_early_khz=%d", $3 * 500; exit }' /proc/cpuinfo)
+	if ! is_foreign "$flavour"; then
+		append+=" tsc=reliable"
+		[ -n "$icount" ] || append+=$(awk '/^bogomips/ { printf " tsc_early_khz=%d", $3 * 500; exit }' /proc/cpuinfo)
+	fi
 	if [ -n "$icount" ]; then
 		# One virtual CPU: with two, amd64 6.1 does not come up under -icount.
 		smp=1
 		time=(-icount "shift=$icount,sleep=off" -seed 42 -rtc "base=2024-01-01T00:00:00,clock=vm")
 		append+=" nokaslr norandmaps"
+		# An idle 24Kf waits for what never comes.
+		[ "$flavour" != mipsel ] || append+=" nowait"
 	fi
 	: > "$dir/end"
 	mkfifo "$dir/stop" || return 1
+	mapfile -t machine < <(hardware "$flavour" "$smp")
 	read -r -a args <<< "$(nic_options "$dir" | tr '\n' ' ')"
+	read -r -a lines <<< "$(lines_options "$flavour" "$dir" | tr '\n' ' ')"
 	# Only where it is wanted: a disk's answers come when the host has them, which -icount does not like.
 	if [ -n "$out" ]; then
 		truncate -s "${out_mb}M" "$dir/out.img"
-		args+=(-drive "file=$dir/out.img,format=raw,if=virtio,cache=unsafe")
+		args+=(-drive "file=$dir/out.img,format=raw,if=none,id=out,cache=unsafe" -device "$(virtio_of "$flavour" blk),drive=out")
 	fi
 	# QEMU under -icount may ignore SIGTERM: timeout kills it two seconds later.
-	timeout -k 2 "$limit" qemu-system-x86_64 -accel tcg -M pc -cpu "$cpu" -smp "$smp" -m "$mem" -nodefaults -display none -no-reboot \
-		-kernel "$cache/$flavour/root/boot/vmlinuz-$(cat "$cache/$flavour/release")" -initrd "$dir/initrd" \
-		-append "$append $extra_append" "${time[@]}" "${args[@]}" \
-		-serial "file:$dir/console" -serial "file:$dir/output" -serial "file:$dir/end" \
-		-chardev "pipe,id=stop,path=$dir/stop" -serial chardev:stop < /dev/null > "$dir/qemu" 2>&1 &
+	timeout -k 2 "$limit" "${machine[@]}" -accel tcg -m "$mem" -nodefaults -display none -no-reboot \
+		-kernel "$(kernel_image "$cache/$flavour/root/boot" "$(cat "$cache/$flavour/release")")" -initrd "$dir/initrd" \
+		-append "$append $extra_append" "${time[@]}" "${lines[@]}" "${args[@]}" < /dev/null > "$dir/qemu" 2>&1 &
 	echo $! > "$dir/pid"
 	wait $!
 	echo $? > "$dir/status"

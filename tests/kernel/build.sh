@@ -44,7 +44,8 @@ make_modules() {
 	headers=$root/usr/src/linux-headers-$(cat "$cache/$flavour/release")
 	common=$(echo "$root"/usr/src/linux-headers-*-common*)
 	# Debian's own Makefile there names the common one by its installed path; -f goes past it. Its BTF needs pahole.
-	make -s --no-print-directory -C "$headers" -f "$common/Makefile" M="$dir" CONFIG_DEBUG_INFO_BTF_MODULES= "$@" modules
+	make -s --no-print-directory -C "$headers" -f "$common/Makefile" M="$dir" CONFIG_DEBUG_INFO_BTF_MODULES= \
+		CROSS_COMPILE="$(cross_of "$(machine_of "$flavour")")" "$@" modules
 }
 
 # build_module FLAVOUR DIR [MAKE-ARGUMENT...]
@@ -76,4 +77,50 @@ build_module() {
 	[ $# != 0 ] || echo "$sum" > "$target/$dir/made-from"
 	find "$target/$dir" -maxdepth 1 -name '*.ko'
 	exec 9>&-
+}
+
+# build_programs MACHINE [MAKE-ARGUMENT...]: library, command and test programs, into what programs_of says.
+build_programs() {
+	local m=$1 root=$cache/$1/sysroot t
+	shift
+	t=$(triplet_of "$m")
+	# Libraries that ours need are there, not in the system; those that they need besides, on the machine itself.
+	PKG_CONFIG_SYSROOT_DIR=$root PKG_CONFIG_LIBDIR=$root/usr/lib/$t/pkgconfig:$root/usr/share/pkgconfig \
+		make -s --no-print-directory -j"$(nproc)" CC="$t-gcc" AR="$t-ar" BUILD="$(programs_of "$m" "$build")" \
+		BPF_TARGET="$([ "$m" = s390x ] && echo bpfeb || echo bpfel)" \
+		CFLAGS="-g -idirafter $root/usr/include" LDFLAGS="-Wl,-rpath-link,$root/usr/lib/$t -Wl,--allow-shlib-undefined -L$root/usr/lib/$t" \
+		"$@" tests
+}
+
+# build_musl MACHINE: the command alone, static, with musl, as small as it gets: $(programs_of MACHINE BUILD)-musl/ktrxer. Debian has no
+# compiler for that; its gcc for glibc with other paths is one, as musl-gcc is.
+build_musl() {
+	local m=$1 root=$cache/$1/sysroot dir specs headers t
+	t=$(triplet_of "$m") dir=$(programs_of "$m" "$build")-musl specs=$dir/musl-gcc.specs
+	headers=$root/usr/include/$(musl_of "$m")
+	mkdir -p "$dir"
+	cat > "$specs" << EOF
+%rename cpp_options old_cpp_options
+
+*cpp_options:
+-nostdinc -isystem $headers -isystem include%s %(old_cpp_options)
+
+*cc1:
+%(cc1_cpu) -nostdinc -isystem $headers -isystem include%s
+
+*link_libgcc:
+-L$root/usr/lib/$(musl_of "$m") -L .%s
+
+*libgcc:
+libgcc.a%s libgcc_eh.a%s
+
+*startfile:
+$root/usr/lib/$(musl_of "$m")/crt1.o $root/usr/lib/$(musl_of "$m")/crti.o crtbegin.o%s
+
+*endfile:
+crtend.o%s $root/usr/lib/$(musl_of "$m")/crtn.o
+
+EOF
+	make -s --no-print-directory -j"$(nproc)" CC="$t-gcc -specs=$specs" AR="$t-ar" BARE=1 STATIC=1 BUILD="$dir" \
+		CFLAGS="-Os -Wno-format-truncation -idirafter /usr/$t/include" "$dir/ktrxer" "$dir/tests/tools/settime" && "$t-strip" "$dir/ktrxer"
 }

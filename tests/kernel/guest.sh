@@ -8,10 +8,13 @@
 #                                       modules from DIR (its Kbuild, in this tree; it may use core/ and
 #                                       include/); they go to BUILD/kmod/FLAVOUR/DIR/, and their paths are printed.
 #                                       DIR . is the tree itself: ktrxer.ko
+#   guest.sh programs MACHINE [MAKE-ARGUMENT...]
+#                                       library, command and test programs for another machine: BUILD/TRIPLET
+#   guest.sh musl MACHINE               the command alone, static, with musl: BUILD/TRIPLET-musl
 #   guest.sh run [OPTION...] FLAVOUR COMMAND [ARGUMENT...]
 #                                       boot, run COMMAND in /src, show its output; options may follow FLAVOUR too
 #
-# FLAVOUR: 6.1, 6.1-rt, 6.12, 6.12-rt; uml, uml-tt (um.sh).
+# FLAVOUR: 6.1, 6.1-rt, 6.1-cloud, 6.12, 6.12-rt, 6.12-cloud; arm64, armhf, mipsel, s390x (machine.sh); uml, uml-tt (um.sh).
 #   --cpus N        virtual CPUs (2)
 #   --cpu MODEL     QEMU's processor model (qemu64)
 #   --mem MB        (768)
@@ -23,11 +26,14 @@
 #   --peer COMMAND  what the second guest runs, until the first has ended (then it gets SIGTERM)
 #   --pcap FILE     what went over the wire, written by QEMU, by the guest's time in us
 #   --out DIR       receives what the guest leaves in /out (--out-mb 64)
+#   --disk FILE     the guest's second disk, as it is at any time, also when the guest has died; uml only: /dev/ubdb
 #   --console FILE  receives the kernel log
+#   --programs DIR  the build whose programs it gets, if not its machine's own
 #   --overlay DIR   copied over the guest's /
 #   --append TEXT   for the kernel's command line
 #   --timeout S     (300)
 #   --tshark        tshark is there too; more memory
+#   --lean          of the userland what a small test wants; other machines than amd64
 #
 # In the guest all modules built for FLAVOUR are in /ko, KT_FLAVOUR, KT_ROLE
 # (near, far), KT_BUILD, KT_SRC and KT_SLOW are set. The exit status is the
@@ -66,21 +72,20 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
+. tests/kernel/machine.sh
 . tests/kernel/prepare.sh
 . tests/kernel/build.sh
 . tests/kernel/boot.sh
 . tests/kernel/um.sh
 
-# kernel_of FLAVOUR: under which name its kernel and the modules for it are kept.
-kernel_of() { echo "${1%-tt}"; }
-is_um() { [ "$(kernel_of "$1")" = uml ]; }
 
-cpus=2 cpu=qemu64 mem=768 icount='' net=none cards=() peer='' pcap='' out='' out_mb=64 console='' overlay='' extra_append='' limit=300
-flavour='' modules=() userlands=() tshark=''
+cpus=2 cpu=qemu64 mem=768 icount='' net=none cards=() peer='' pcap='' out='' out_mb=64 console='' disk='' programs='' overlay='' extra_append='' limit=300
+flavour='' modules=() userlands=() tshark='' lean=''
 options() {
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--tshark) tshark=tshark mem=1536; shift; continue ;;
+		--lean) lean=-lean; shift; continue ;;
 		-*) [ $# -gt 1 ] || die "$1 needs a value" ;;
 		esac
 		case $1 in
@@ -93,7 +98,9 @@ options() {
 		--pcap) pcap=$2 ;;
 		--out) out=$2 ;;
 		--out-mb) out_mb=$2 ;;
+		--disk) disk=$2 ;;
 		--console) console=$2 ;;
+		--programs) programs=$2 ;;
 		--overlay) overlay=$2 ;;
 		--append) extra_append=$2 ;;
 		--timeout) limit=$2 ;;
@@ -133,7 +140,12 @@ case ${1:-} in
 prepare)
 	shift
 	[ $# -gt 0 ] || usage
-	for f in "$@"; do prepare "$f"; done
+	for f in "$@"; do
+		prepare "$f"
+		# What needs the network.
+		flavour=$f
+		! is_foreign "$f" || { userland "$(userland_of "$f")" && sysroot "$f"; }
+	done
 	;;
 build)
 	[ $# -ge 3 ] || usage
@@ -141,15 +153,33 @@ build)
 	shift
 	build_module "$@"
 	;;
+programs)
+	[ $# -ge 2 ] || usage
+	is_foreign "$2" || die "no machine $2 (${machines[*]})"
+	prepare "$2"
+	sysroot "$2"
+	shift
+	build_programs "$@"
+	;;
+musl)
+	[ $# = 2 ] || usage
+	is_foreign "$2" || die "no machine $2 (${machines[*]})"
+	prepare "$2"
+	sysroot "$2"
+	build_musl "$2"
+	;;
 run)
 	shift
 	command=()
 	options "$@"
 	[ ${#command[@]} -gt 0 ] || usage
 	prepare "$flavour"
+	is_um "$flavour" || [ -z "$disk" ] || die "--disk wants uml or uml-tt"
 	! is_um "$flavour" || [ "$net" = none ] || die "$flavour has no cards, so no --net"
 	network
-	for u in userland $tshark; do userland "$u"; done
+	! is_foreign "$flavour" || [ -z "$tshark" ] || die "--tshark is for amd64"
+	is_foreign "$flavour" || [ -z "$lean" ] || die "--lean is for other machines than amd64"
+	for u in "$(userland_of "$flavour")$lean" $tshark; do userland "$u"; done
 	work=$(mktemp -d)
 	undo+=("$work")
 	run "$work" "${command[*]@Q}"

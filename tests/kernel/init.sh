@@ -1,8 +1,8 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
 # shellcheck shell=dash
-# The guest's process 1. The kernel log is on ttyS0; the job's output goes to
-# ttyS1, how it ended to ttyS2, and what comes in on ttyS3 asks it to end.
+# The guest's process 1. The kernel log is on the console; the job's output goes to
+# ttyS1, how it ended to ttyS2, and what comes in on ttyS3 asks it to end; or to virtio's ports 1 to 3.
 bb=/bin/busybox
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb LC_ALL=C TZ=UTC
 $bb mkdir -p /proc /sys /dev /run /tmp /root /var/tmp /var/run /out
@@ -22,13 +22,21 @@ $bb ln -s /proc/self/fd/1 /dev/stdout
 $bb ln -s /proc/self/fd/2 /dev/stderr
 $bb mkdir -p /run/netns /run/ktrxer
 $bb chmod 1777 /tmp /var/tmp /dev/shm
-# Open for good, as each opening by itself has the driver try out the port and its interrupt again.
-exec 7<> /dev/ttyS1 8<> /dev/ttyS2 9<> /dev/ttyS3
-for n in 7 8 9; do $bb stty raw -echo <&$n; done
-echo up >&8
-
 # shellcheck source=/dev/null
 . /job/env
+if [ "$KT_LINES" = virtio ]; then
+	for m in virtio_pci virtio_console; do modprobe $m; done
+	until [ -c /dev/vport0p3 ]; do $bb usleep 10000; done # the ports come one by one, by messages
+	exec 7> /dev/vport0p1 8> /dev/vport0p2 9< /dev/vport0p3
+else
+	# Open for good, as each opening by itself has the driver try out the port and its interrupt again.
+	exec 7<> /dev/ttyS1 8<> /dev/ttyS2 9<> /dev/ttyS3
+	for n in 7 8 9; do $bb stty raw -echo <&$n; done
+fi
+# flush DESCRIPTOR: waits until all is out; of virtio's ports a write does.
+flush() { [ "$KT_LINES" = virtio ] || $bb stty raw <&"$1"; }
+echo up >&8
+
 for m in $KT_MODULES; do
 	modprobe "$m" || echo "kt-guest: module $m does not load" > /dev/kmsg
 done
@@ -52,7 +60,7 @@ job=$!
 wait $job
 status=$?
 echo "kt-guest: job ended, $status" > /dev/kmsg
-$bb stty raw <&7 # waits until all is out
+flush 7
 
 if [ -e $leaks ]; then
 	# It takes no object for lost that is younger than five seconds, nor one whose address was on a stack just now. Addresses that
@@ -72,10 +80,10 @@ fi
 if [ -n "$($bb ls -A /out)" ]; then
 	disk=/dev/ubda # User Mode Linux's
 	[ -b $disk ] || { modprobe virtio_pci && modprobe virtio_blk && disk=/dev/vda; }
-	if ! [ -b $disk ] || ! tar -C /out -cf $disk . || ! sync; then
+	if ! [ -b $disk ] || ! $bb tar -C /out -cf $disk . || ! sync; then
 		echo "cannot bring back what is in /out" >&8
 	fi
 fi
 echo "exit $status" >&8
-$bb stty raw <&8
+flush 8
 $bb poweroff -f

@@ -34,16 +34,22 @@ module() {
 # in_guest FLAVOUR [OPTION of guest.sh run...] -- COMMAND...: loads the modules, runs a command whose
 # output is TAP, and gives its cases as ours. What the guest and its kernel say of each other is a case of its own.
 in_guest() {
-	local f=$1 options=() out=$T/tap status lines=() line n i
+	local f=$1 flavour=$1 options=() out=$T/tap status lines=() line n i
 	shift
 	while [ "$1" != -- ]; do
+		[ "$1" != --programs ] || f="$f by $(basename "$2")"
 		options+=("$1")
 		shift
 	done
 	shift
-	$guest run "$f" "${options[@]}" bash -c '
+	$guest run "$flavour" "${options[@]}" bash -c '
 modules=$1; shift
-for k in $modules; do insmod "/ko/$k.ko" || exit 99; done
+for k in $modules; do
+	options=
+	# There a nanosecond costs a look at the clock, and nobody comes late.
+	[ "$k $KT_FLAVOUR" != "ktrxer uml-tt" ] || options=spin_ns=2000
+	insmod "/ko/$k.ko" $options || exit 99
+done
 "$@"; status=$?
 for k in $modules; do rmmod "$k" || exit 98; done
 exit $status' guest "${kt_modules[*]}" "$@" > "$out" 2>&1

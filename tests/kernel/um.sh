@@ -56,7 +56,7 @@ um_prepare() {
 	[ "$(cat "$dir/made-from" 2> /dev/null)" != "$(um_made_from)" ] || { exec 9>&-; return 0; }
 	debs=$(mktemp -d "$cache/.debs.XXXXXX")
 	undo+=("$debs")
-	download "$debs" linux-source-6.1
+	download amd64 "$debs" linux-source-6.1
 	echo "guest uml: building $(cd "$debs" && echo linux-source-6.1*.deb), some minutes" >&2
 	# At once in its place: what builds modules knows where it was made.
 	rm -rf "${dir:?}"
@@ -84,8 +84,9 @@ um_boot() {
 		truncate -s "${out_mb}M" "$dir/out.img"
 		args+=("ubd0=$dir/out.img")
 	fi
-	# Its memory is a file, which a disk would have to write.
+	[ -z "$disk" ] || args+=("ubd1=$disk")
 	read -r -a append <<< "$append $extra_append"
+	# Its memory is a file, which a disk would have to write.
 	TMPDIR=/dev/shm timeout -k 2 "$limit" "$cache/uml/linux" mem="${mem}M" initrd="$dir/initrd" rdinit=/init umid=guest uml_dir="$dir/" \
 		con=null ssl0=null,fd:5 ssl1=null,fd:6 ssl2=null,fd:7 ssl3=fd:8,null console=ttyS0 "${args[@]}" "${append[@]}" \
 		5> "$dir/console" 6> "$dir/output" 7> "$dir/end" 8<> "$dir/stop" < /dev/null > "$dir/qemu" 2>&1 &
