@@ -41,8 +41,10 @@ mkdir -p "$KT_BUILD/tests/kernel" "$work/overlay/corpus" && cp "$fuzzer" "$KT_BU
 
 for ((round = 1; ; round++)); do
 	rm -rf "${work:?}/overlay/corpus" && cp -r "$out/corpus" "$work/overlay/corpus" || exit 2
+	# It ends with the program that is on the disk then.
 	truncate -s 0 "$work/disk" && truncate -s 4096 "$work/disk"
-	tests/kernel/guest.sh run uml --timeout $((seconds * 2 + 200)) --overlay "$work/overlay" --disk "$work/disk" --out "$work/out" bash -c "
+	tests/kernel/guest.sh run uml --timeout $((seconds * 2 + 200)) --overlay "$work/overlay" --disk "$work/disk" --out "$work/out" \
+		--append "panic_on_warn=1 kasan.fault=panic" bash -c "
 		insmod /ko/ktrxer.ko || exit 99
 		KT_LIVE=/dev/ubdb KT_CORPUS=/out/corpus KT_SECONDS=$seconds ${KT_SEED:+KT_SEED=$((KT_SEED + round - 1))} \
 			bash -c 'mkdir -p /out && cp -r /corpus /out/ && exec build/tests/kernel/fuzz_contract'

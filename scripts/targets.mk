@@ -26,13 +26,20 @@ SUITES := core unit conform net witness cli build man fuzz musl:core musl:unit k
 SAN_SUITES := asan:core asan:unit asan:conform asan:net tsan:unit tsan:conform
 PRESENT = $(strip $(foreach s,$(1),$(if $(wildcard tests/$(if $(filter witness,$s),net/witness_*.sh,$(lastword $(subst :, ,$s)))),$s)))
 
-test: deps-test
+# On every run the oldest kernel and the newest, which is also PREEMPT_RT, one of 32 bits, and the debug kernel; more of them by
+# test-kernel, test-uml, test-arch and test-all.
+QUICK_KERNELS := 6.1 6.12-rt
+QUICK_MACHINES := mipsel armhf
+QUICK := uml/coretest uml/seeds uml/exact uml/fuzz arch/small
+test: deps-arch
 	@echo "building"
 	@$(MAKE) $(QUIET) tests
 	@$(MAKE) $(QUIET) -k asan tsan musl || echo "some of these builds failed; their programs count as failed tests"
 	@$(MAKE) $(QUIET) guests || echo "guests are missing; their tests fail"
+	@tests/kernel/guest.sh prepare uml $(QUICK_MACHINES) || echo "the debug kernel or other machines are missing; their tests fail"
 	@$(MAKE) $(QUIET) chroot || echo "the Debian for packages is missing; its test fails"
-	@tests/run.sh --build $(BUILD) -j 2 $(call PRESENT,$(SUITES) $(SAN_SUITES)); status=$$?; \
+	@KT_FLAVOURS="$(QUICK_KERNELS)" KT_MACHINES="$(QUICK_MACHINES)" \
+		tests/run.sh --build $(BUILD) -j 2 $(call PRESENT,$(SUITES)) $(QUICK) $(call PRESENT,$(SAN_SUITES)); status=$$?; \
 		$(MAKE) $(QUIET) hand-back; exit $$status
 
 # Debian's kernels as guests; what needs the network is done before the tests, whose world has none.
@@ -51,7 +58,7 @@ test-kernel: deps-kernel
 
 # The debug kernel, User Mode Linux: built, in four minutes or so. Its tests are the module's, which find nothing with all checkers on; then
 # what shows that the checkers are on, launches that are exact in virtual time, and the fuzzer. Not what wants a second CPU or cards.
-UML_TESTS := $(addprefix kernel/,coretest conform ktx krx hostile offload faults)
+UML_TESTS := $(addprefix kernel/,conform ktx krx hostile offload faults)
 guests-uml:
 	@tests/kernel/guest.sh prepare uml
 test-uml: deps-test

@@ -84,12 +84,17 @@ build_programs() {
 	local m=$1 root=$cache/$1/sysroot t
 	shift
 	t=$(triplet_of "$m")
+	# Two tests may want them at the same time.
+	mkdir -p "$build"
+	exec 9> "$build/.programs-$m.lock"
+	flock 9
 	# Libraries that ours need are there, not in the system; those that they need besides, on the machine itself.
 	PKG_CONFIG_SYSROOT_DIR=$root PKG_CONFIG_LIBDIR=$root/usr/lib/$t/pkgconfig:$root/usr/share/pkgconfig \
 		make -s --no-print-directory -j"$(nproc)" CC="$t-gcc" AR="$t-ar" BUILD="$(programs_of "$m" "$build")" \
 		BPF_TARGET="$([ "$m" = s390x ] && echo bpfeb || echo bpfel)" \
 		CFLAGS="-g -idirafter $root/usr/include" LDFLAGS="-Wl,-rpath-link,$root/usr/lib/$t -Wl,--allow-shlib-undefined -L$root/usr/lib/$t" \
-		"$@" tests
+		"$@" tests || die "the programs for $m do not build"
+	exec 9>&-
 }
 
 # build_musl MACHINE: the command alone, static, with musl, as small as it gets: $(programs_of MACHINE BUILD)-musl/ktrxer. Debian has no
