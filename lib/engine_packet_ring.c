@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sysinfo.h>
 
 #include "engine_packet.h"
 #include "iface.h"
@@ -65,8 +66,13 @@ static int ring_alloc(struct kt_packet_priv *p, struct ktrxer_err *err)
 				   .tp_block_nr = (u32)(rx->map_bytes / rx->block_bytes),
 				   .tp_frame_size = rx->slot_bytes,
 				   .tp_frame_nr = rx->n_slots };
+	struct sysinfo machine;
 	void *map;
 
+	/* The kernel gives what it has, until it has to kill for more. */
+	if (!sysinfo(&machine) && rx->map_bytes / machine.mem_unit > machine.totalram / 4)
+		return kt_err(err, ENOMEM, "a receive ring of %zu KiB is more than a quarter of this machine's memory",
+			      rx->map_bytes / 1024);
 	if (setsockopt(p->rx_fd, SOL_PACKET, PACKET_RX_RING, &req, sizeof(req)))
 		return kt_err(err, errno, "the kernel has no memory for a receive ring of %zu KiB: %s",
 			      rx->map_bytes / 1024, strerror(errno));
