@@ -92,6 +92,8 @@ run_one() {
 		${KT_SECONDS:+KT_SECONDS="$KT_SECONDS"} ${KT_HOSTILE_FRAMES:+KT_HOSTILE_FRAMES="$KT_HOSTILE_FRAMES"} \
 		${KT_LOADS:+KT_LOADS="$KT_LOADS"} ${KT_CHANGES:+KT_CHANGES="$KT_CHANGES"} ${KT_CARD:+KT_CARD="$KT_CARD"} \
 		${KT_CARDS_ON:+KT_CARDS_ON="$KT_CARDS_ON"} ${KT_SEED:+KT_SEED="$KT_SEED"} \
+		${KT_MACHINES:+KT_MACHINES="$KT_MACHINES"} ${KT_ENGINES:+KT_ENGINES="$KT_ENGINES"} \
+		${KT_FUZZ_SECONDS:+KT_FUZZ_SECONDS="$KT_FUZZ_SECONDS"} \
 		ASAN_OPTIONS="log_path=$res/sanitizer:exitcode=99:detect_leaks=1" \
 		UBSAN_OPTIONS="log_path=$res/sanitizer:print_stacktrace=1:halt_on_error=1:exitcode=99" \
 		TSAN_OPTIONS="log_path=$res/sanitizer:exitcode=99:second_deadlock_stack=1" \
