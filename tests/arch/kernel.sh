@@ -10,7 +10,7 @@ for m in $KT_MACHINES; do
 	machine "$m"
 	in_guest "$m" --timeout 1500 -- env KT_RULES=100000 bash tests/kernel/each.sh "${cases[@]}"
 	[ "$m" = arm64 ] || continue
-	check "armhf: programs of 32 bits build" $guest programs armhf BARE=1 LDFLAGS=-static BUILD="$KT_BUILD/armhf"
+	check "armhf: programs of 32 bits build" $guest programs armhf BARE=1 LDFLAGS=-static BUILD="$KT_BUILD/armhf" test-programs
 	in_guest arm64 --programs "$KT_BUILD/armhf" --timeout 1500 -- env KT_RULES=100000 bash tests/kernel/each.sh "${cases[@]}"
 	in_guest arm64 --programs "$KT_BUILD/armhf" --timeout 600 -- bash tests/kernel/programs.sh build/tests/conform/kmod build/tests/core/uapi
 done

@@ -19,7 +19,7 @@ stage_programs() {
 	find "$1" -maxdepth 3 -type f -perm -100 \( -path "$1/tests/*" -o -path "$1/bench/*" -o -path "$1/examples/*" -o -path "$1/ktrxer" \) \
 		! -name '*.so*' "${not[@]}" -printf '%P\0' | (cd "$1" && xargs -0r cp -a --parents -t "$2/")
 	# Debuggers are not there, and memory may be short.
-	[ ${#not[@]} -gt 0 ] || find "$2" -type f -exec "$(cross_of "$(elf_machine "$1/ktrxer")")strip" {} +
+	[ ${#not[@]} -gt 0 ] || find "$2" -type f -exec "$(cross_of "$(elf_machine "$(find "$2" -type f -print -quit)")")strip" {} +
 }
 
 # stage DIRECTORY COMMAND: this guest's own segment of the initramfs.

@@ -79,10 +79,16 @@ build_module() {
 	exec 9>&-
 }
 
-# build_programs MACHINE [MAKE-ARGUMENT...]: library, command and test programs, into what programs_of says.
+# build_programs MACHINE [MAKE-ARGUMENT...]: library, command and test programs, or what arguments name, into what programs_of says.
 build_programs() {
-	local m=$1 root=$cache/$1/sysroot t
+	local m=$1 root=$cache/$1/sysroot t a goal=(tests)
 	shift
+	for a in "$@"; do
+		case $a in
+		*=*) ;;
+		*) goal=() ;;
+		esac
+	done
 	t=$(triplet_of "$m")
 	# Two tests may want them at the same time.
 	mkdir -p "$build"
@@ -93,7 +99,7 @@ build_programs() {
 		make -s --no-print-directory -j"$(nproc)" CC="$t-gcc" AR="$t-ar" BUILD="$(programs_of "$m" "$build")" \
 		BPF_TARGET="$([ "$m" = s390x ] && echo bpfeb || echo bpfel)" \
 		CFLAGS="-g -idirafter $root/usr/include" LDFLAGS="-Wl,-rpath-link,$root/usr/lib/$t -Wl,--allow-shlib-undefined -L$root/usr/lib/$t" \
-		"$@" tests || die "the programs for $m do not build"
+		"$@" "${goal[@]}" || die "the programs for $m do not build"
 	exec 9>&-
 }
 
