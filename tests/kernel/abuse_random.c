@@ -46,16 +46,9 @@ static void random_call(int fd)
 		a->rx.n_units = 256;
 	if (c->cmd == KRX_IOC_RULES && a->rules.n > 1u << 12)
 		a->rules.n = a->rules.n > 1u << 20 ? a->rules.n : 1u << 12;
-	if (c->cmd == KTX_IOC_FLOOD) { /* not for years */
+	if (c->cmd == KTX_IOC_FLOOD)
 		a->flood.flags ^= a_below(2); /* KTX_FLOOD_DONE */
-		a->flood.count = a->flood.number + a->flood.count % 300;
-		a->flood.interval_num %= 1000;
-		a->flood.max_attempts %= 4;
-	}
-	if (c->cmd == KRX_IOC_RULES && a->rules.counts)
-		a->rules.counts = 8; /* not into this program's own memory */
-	if (c->cmd == KRX_IOC_COUNTS && a->counts.counts)
-		a->counts.counts = (uintptr_t)-1;
+	tame(c, a);
 	r = a_call(fd, a_below(50) ? c->cmd : (uint32_t)a_random(), a_below(30) ? a : (void *)(uintptr_t)a_number());
 	__atomic_fetch_add(&wild.calls, 1, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&wild.good, r == 0, __ATOMIC_RELAXED);
