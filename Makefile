@@ -36,7 +36,7 @@ WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes 
 # clang looks into the kernel's netlink macros, which cast const away and mix signs.
 WARN += $(if $(findstring clang,$(CC)),-Wno-cast-qual -Wno-sign-compare)
 CFLAGS ?= -g
-# 64 bits also on 32-bit machines: offsets, as mappings of AF_XDP and /dev/krx are beyond 4 GiB; and time, beyond 2038.
+# 64 bits also on 32-bit machines: offsets, as AF_XDP's mappings are beyond 4 GiB and /dev/krx's beyond 2; and time, beyond 2038.
 KT_CFLAGS := -std=gnu11 -O$(O) $(WARN) -fvisibility=hidden -fno-strict-aliasing -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -MMD -MP
 LDLIBS := -lpthread
 

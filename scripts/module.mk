@@ -36,7 +36,7 @@ module-source:
 
 # For Debian's kernels on other machines: 32 bits, big-endian, no unaligned access. Downloads them, once.
 module-cross:
-	@for m in arm64 armhf mipsel s390x; do KT_BUILD=$(abspath $(BUILD)) tests/kernel/guest.sh build $$m . || exit 1; done
+	@for m in $(KT_MACHINES); do KT_BUILD=$(abspath $(BUILD)) tests/kernel/guest.sh build $$m . || exit 1; done
 
 # The core's suites as a module of their own, in a tree of links too.
 CORETEST_DIR = $(BUILD)/coretest/$(MODULE_RELEASE)

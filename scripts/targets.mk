@@ -26,7 +26,7 @@ SUITES := core unit conform net witness cli build man fuzz musl:core musl:unit k
 SAN_SUITES := asan:core asan:unit asan:conform asan:net tsan:unit tsan:conform
 PRESENT = $(strip $(foreach s,$(1),$(if $(wildcard tests/$(if $(filter witness,$s),net/witness_*.sh,$(lastword $(subst :, ,$s)))),$s)))
 
-# On every run the oldest kernel and the newest, which is also PREEMPT_RT, one of 32 bits, and the debug kernel; more of them by
+# On every run the oldest kernel and the newest, which is also PREEMPT_RT, machines of 32 bits, and the debug kernel; more of them by
 # test-kernel, test-uml, test-arch and test-all.
 QUICK_KERNELS := 6.1 6.12-rt
 QUICK_MACHINES := mipsel armhf
@@ -84,7 +84,7 @@ test-arch: deps-arch
 	@$(MAKE) $(QUIET) guests-arch
 	@tests/run.sh --build $(BUILD) -j 2 arch; status=$$?; $(MAKE) $(QUIET) hand-back; exit $$status
 
-# Everything everywhere, and a table of what keeps the contract where: tests/table.sh.
+# Every engine's contract on every kernel and machine, and a table of what came of it: tests/table.sh.
 test-all: deps-arch
 	@echo "building"
 	@$(MAKE) $(QUIET) tests

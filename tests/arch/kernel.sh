@@ -4,10 +4,11 @@
 # /dev/ktx and /dev/krx asked directly on other machines; and by programs of 32 bits on a kernel of 64, as whose contract is the
 # same: armhf's on arm64.
 set -u
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../kernel/lib.sh"
 cases=("ktx" "ktx_flood" "krx" "krx_rules" "krx_life" "abuse_ioctl t_order")
 for m in $KT_MACHINES; do
-	machine "$m"
+	programs "$m"
+	module "$m"
 	in_guest "$m" --timeout 1500 -- env KT_RULES=100000 bash tests/kernel/each.sh "${cases[@]}"
 	[ "$m" = arm64 ] || continue
 	check "armhf: programs of 32 bits build" $guest programs armhf BARE=1 LDFLAGS=-static BUILD="$KT_BUILD/armhf" test-programs

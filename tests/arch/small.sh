@@ -5,12 +5,11 @@
 # no unaligned access, no atomics of 64 bits, clocks beyond 2038.
 set -u
 if [ -z "${KT_ROLE:-}" ]; then
-	. "$(dirname "$0")/lib.sh"
+	. "$(dirname "$0")/../kernel/lib.sh"
 	for m in mipsel armhf; do
 		case " $KT_MACHINES " in *" $m "*) ;; *) continue ;; esac
 		dir=$KT_BUILD/$m-small
 		check "$m: the command builds with musl" $guest musl "$m"
-		. tests/kernel/machine.sh
 		musl=$(programs_of "$m" "$KT_BUILD")-musl
 		same "$m: static" "$(file -b "$musl/ktrxer" | grep -c 'statically linked')" 1
 		between "$m: bytes of the command" "$(stat -c %s "$musl/ktrxer")" 100000 1048575

@@ -9,6 +9,7 @@ static void random_spec(struct kt_packet_spec *s, u8 *payload, u32 cap, u64 *see
 {
 	static const u8 protos[] = { KT_PROTO_TCP, KT_PROTO_UDP, KT_PROTO_ICMP, 47 };
 	u8 *raw = (u8 *)s;
+	u64 rest;
 	u32 i;
 
 	for (i = 0; i < sizeof(*s); i++)
@@ -25,7 +26,8 @@ static void random_spec(struct kt_packet_spec *s, u8 *payload, u32 cap, u64 *see
 		memset(s->flow.dst + 4, 0, 12);
 	}
 	s->payload = payload;
-	s->payload_bytes = (u32)(kt_hash_next(seed) % cap);
+	kt_div_rem(kt_hash_next(seed), cap, &rest);
+	s->payload_bytes = (u32)rest;
 	for (i = 0; i < s->payload_bytes; i++)
 		payload[i] = (u8)kt_hash_next(seed);
 }

@@ -6,6 +6,7 @@ set -u
 . "$(dirname "$0")/lib.sh"
 read -r -a engines <<< "${KT_ENGINES:-kmod}"
 for f in $KT_FLAVOURS; do
+	programs "$f"
 	module "$f"
 	in_guest "$f" --timeout $((480 * ${#engines[@]})) -- bash tests/kernel/programs.sh "${engines[@]/#/build/tests/conform/}"
 done

@@ -4,7 +4,6 @@
 # The core's suites inside the kernels of guests; and the module's size and stack, with each kernel's headers.
 set -u
 . "$(dirname "$0")/lib.sh"
-. tests/kernel/machine.sh
 cache=${KT_GUEST_CACHE:-$PWD/build/guest}
 limit=$((100 * 1024)) # bytes of text, the core's included
 
@@ -24,9 +23,8 @@ EOF
 
 for f in $KT_FLAVOURS; do
 	module "$f"
-	instrumented=no
 	case $f in
-	uml*) instrumented=yes release=$(cat "$cache/uml/release") kdir=$cache/uml/o arch=(ARCH=um) ;;
+	uml*) release=$(cat "$cache/uml/release") kdir=$cache/uml/o arch=(ARCH=um) ;;
 	*) release=$(cat "$cache/$f/release") kdir=$cache/$f/root/usr/src/linux-headers-$release arch=("CROSS_COMPILE=$(cross_of "$(machine_of "$f")")") ;;
 	esac
 	if make --no-print-directory -s BUILD="$KT_BUILD" KDIR="$kdir" "${arch[@]}" coretest-module > "$T/log" 2>&1 && ! grep -q 'warning:' "$T/log"; then
@@ -36,8 +34,9 @@ for f in $KT_FLAVOURS; do
 	fi
 	# Code by its sections; size's own sum would count the unwinder's and modversions' tables.
 	text=$(size -A "${kt_paths[0]}" | awk '$1 ~ /text/ { n += $2 } END { print n + 0 }')
-	if [ $instrumented = yes ]; then
-		echo "# $f: $text bytes of text, most of which KASAN has put there"
+	# The limit is for amd64's code; other machines' instructions are longer, and checkers put theirs in between.
+	if is_um "$f" || is_foreign "$f"; then
+		echo "# $f: $text bytes of text"
 	elif [ "$text" -gt 0 ] && [ "$text" -lt $limit ]; then
 		ok "$f: $text bytes of text, below $limit"
 	else

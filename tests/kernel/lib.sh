@@ -11,7 +11,19 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../net/lib.sh"
 cd "$KT_SRC" || exit 1
 guest=tests/kernel/guest.sh
+. tests/kernel/machine.sh
 KT_FLAVOURS=${KT_FLAVOURS:-6.1 6.12 6.12-rt}
+KT_MACHINES=${KT_MACHINES:-${machines[*]}}
+
+# builds NAME COMMAND...: a case; what the command prints on standard output is in $T/built.
+builds() {
+	local name=$1
+	shift
+	if "$@" > "$T/built" 2> "$T/said"; then ok "$name"; else not_ok "$name" "$(tail -n 20 "$T/said")"; fi
+}
+
+# programs FLAVOUR: those that it runs, unless it runs this machine's own.
+programs() { ! is_foreign "$1" || builds "$1: programs build" $guest programs "$1"; }
 
 # module FLAVOUR [DIR...]: ktrxer.ko and modules of tests, built for it, as in kt_paths; what in_guest loads from then on.
 module() {
@@ -19,11 +31,7 @@ module() {
 	shift
 	kt_modules=() kt_paths=()
 	for d in . "$@"; do
-		if $guest build "$f" "$d" > "$T/built" 2> "$T/said"; then
-			ok "$f: $([ "$d" = . ] && echo ktrxer.ko || echo "$d") builds"
-		else
-			not_ok "$f: $([ "$d" = . ] && echo ktrxer.ko || echo "$d") builds" "$(tail -n 20 "$T/said")"
-		fi
+		builds "$f: $([ "$d" = . ] && echo ktrxer.ko || echo "$d") builds" $guest build "$f" "$d"
 		while read -r ko; do
 			kt_paths+=("$ko")
 			kt_modules+=("$(basename "$ko" .ko)")

@@ -46,7 +46,7 @@ version_of() {
 	esac
 }
 
-# cross_of MACHINE: what its compiler's name begins with, which is its multiarch name too; of amd64 the first is empty.
+# triplet_of MACHINE: its multiarch name.
 triplet_of() {
 	case $1 in
 	amd64) echo x86_64-linux-gnu ;;
@@ -56,6 +56,7 @@ triplet_of() {
 	s390x) echo s390x-linux-gnu ;;
 	esac
 }
+# cross_of MACHINE: what the names of its compiler and tools begin with.
 cross_of() { [ "$1" = amd64 ] || echo "$(triplet_of "$1")-"; }
 
 # musl_of MACHINE: the multiarch name of what is built with musl.
