@@ -143,7 +143,6 @@ prepare)
 	for f in "$@"; do
 		prepare "$f"
 		# What needs the network.
-		flavour=$f
 		! is_foreign "$f" || { userland "$(userland_of "$f")" && sysroot "$f"; }
 	done
 	;;

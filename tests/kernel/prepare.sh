@@ -47,13 +47,29 @@ packages() {
 	depends "$m" "$headers" "linux-headers-.*-common.*$(is_foreign "$1" || echo '|linux-kbuild-.*')"
 }
 
+# apt_get MACHINE ARGUMENT...: once more with fresh lists, if it fails.
+apt_get() {
+	local m=$1 log
+	shift
+	log=$(apt_of "$m" apt-get -qq "$@" 2>&1) ||
+		{ apt_of "$m" apt-get -qq update > /dev/null 2>&1 && log=$(apt_of "$m" apt-get -qq "$@" 2>&1); } ||
+		die "apt-get $* for $m: $log"
+}
+
 # download MACHINE DIRECTORY PACKAGE...
 download() {
-	local m=$1 dir=$2 log
+	local m=$1 dir=$2
 	shift 2
-	log=$(cd "$dir" && apt_of "$m" apt-get -qq download "$@" 2>&1) ||
-		{ apt_of "$m" apt-get -qq update > /dev/null 2>&1 && log=$(cd "$dir" && apt_of "$m" apt-get -qq download "$@" 2>&1); } ||
-		die "cannot download $*: $log"
+	(cd "$dir" && apt_get "$m" download "$@") || exit
+}
+
+# with_depends MACHINE PACKAGE...: those and all that they depend on are where debs_of says, and nothing else is.
+debs_of() { echo "$cache/apt-$1/cache/archives"; }
+with_depends() {
+	local m=$1
+	shift
+	rm -rf "${cache:?}/apt-$m/cache/archives"
+	apt_get "$m" -y --no-install-recommends --download-only install "$@"
 }
 
 # unpack DEB ROOT [PATTERN...]: into a merged /usr, modules decompressed.
@@ -216,19 +232,16 @@ pack_commands() {
 
 # sysroot MACHINE: $cache/MACHINE/sysroot, with the libraries that we link with besides libc, which is the cross compiler's; and musl.
 sysroot() {
-	local m=$1 dir=$cache/$1/sysroot deb said
+	local m=$1 dir=$cache/$1/sysroot deb
 	[ ! -e "$dir" ] || return 0
 	exec 9> "$cache/.lock"
 	flock 9
 	[ ! -e "$dir" ] || { exec 9>&-; return 0; }
-	rm -rf "${cache:?}/apt-$m/cache/archives" "$dir.new"
-	said=$(apt_of "$m" apt-get -qq -y --no-install-recommends --download-only install libpcap-dev libbpf-dev musl-dev 2>&1) ||
-		{ apt_of "$m" apt-get -qq update > /dev/null 2>&1 &&
-			said=$(apt_of "$m" apt-get -qq -y --no-install-recommends --download-only install libpcap-dev libbpf-dev musl-dev 2>&1); } ||
-		die "cannot download libpcap and libbpf of $m: $said"
+	rm -rf "$dir.new"
+	with_depends "$m" libpcap-dev libbpf-dev musl-dev
 	mkdir -p "$dir.new/usr/lib"
 	ln -s usr/lib "$dir.new/lib" || die "cannot make $dir"
-	for deb in "$cache/apt-$m"/cache/archives/*.deb; do
+	for deb in "$(debs_of "$m")"/*.deb; do
 		case ${deb##*/} in
 		libc6* | libc-dev* | linux-libc-dev* | gcc-* | libgcc* | libcrypt*) continue ;;
 		esac
@@ -253,13 +266,10 @@ foreign_userland() {
 	echo "guest $m: unpacking what it runs" >&2
 	root=$(mktemp -d "$cache/.userland.XXXXXX")
 	undo+=("$root")
-	rm -rf "${cache:?}/apt-$m/cache/archives"
-	apt_of "$m" apt-get -qq update > /dev/null 2>&1
-	deb=$(apt_of "$m" apt-get -qq -y --no-install-recommends --download-only install "${foreign_packages[@]}" 2>&1) ||
-		die "cannot download what $m runs: $deb"
+	with_depends "$m" "${foreign_packages[@]}"
 	mkdir -p "$root"/usr/{bin,sbin,lib,lib64}
 	for deb in bin sbin lib lib64; do ln -s "usr/$deb" "$root/$deb"; done
-	for deb in "$cache/apt-$m"/cache/archives/*.deb; do
+	for deb in "$(debs_of "$m")"/*.deb; do
 		dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$root" --keep-directory-symlink --exclude=./usr/share/{doc,man,locale,info,lintian,i18n,bash-completion} \
 			--exclude='./usr/lib/*/gconv' --exclude='./usr/lib/*/perl/*' --exclude='./usr/lib/python3*' || die "cannot unpack $deb"
 	done
@@ -277,11 +287,11 @@ foreign_userland() {
 
 # userland NAME: $cache/NAME.cpio, made again when packages or this list change.
 userland() {
-	local out=$cache/$1.cpio
+	local out=$cache/$1.cpio m=${1%-lean}
 	userlands+=("$out")
-	if [ "${1#userland-}" != "$1" ]; then
-		out=$cache/${1%-lean}.cpio
-		foreign_userland "$(machine_of "$flavour")" "$out"
+	if [ "$m" != "${m#userland-}" ]; then
+		m=${m#userland-}
+		foreign_userland "$m" "$cache/userland-$m.cpio"
 		return
 	fi
 	[ "$out" -nt tests/kernel/prepare.sh ] && [ "$out" -nt /var/lib/dpkg/status ] && return
